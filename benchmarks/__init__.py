@@ -1,0 +1,1 @@
+"""Speed claims, each measured side by side with its peer: ``python -m benchmarks [CASE…]``."""
