@@ -1,0 +1,83 @@
+"""AttentiveChrome: an LSTM for each mark, attention over bins, an LSTM over marks, attention over marks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from regulome.models.encoders import RecurrentEncoder
+from regulome.models.hyperparameters import Task, check_count, check_number, check_task
+from regulome.models.registry import Paper, register
+
+PAPER = Paper(
+    "Singh R, Lanchantin J, Sekhon A, Qi Y",
+    "Attend and Predict: Understanding Gene Regulation by Selective Attention on Chromatin",
+    "Advances in Neural Information Processing Systems 30",
+    2017,
+)
+
+
+@register("attentivechrome", title="AttentiveChrome (LSTM-α,β)", paper=PAPER)
+class AttentiveChrome(nn.Module):
+    """Two levels of LSTM and attention: which bins matter for a mark, which marks for a gene (Singh et al. 2017).
+
+    Each mark has its own bidirectional LSTM over its bins; attention alpha sums its states to a mark vector. A
+    bidirectional LSTM runs over the mark vectors, in mark order; attention beta sums its states to a gene vector, from
+    which one Linear makes the answer: 55,681 parameters at 5 marks, for any number of bins. Parameters have the names
+    and shapes of the published checkpoints and start uniform in ±0.1.
+
+    Args:
+        marks: Number of histone marks (or other tracks).
+        bins: Number of bins of a window.
+        task: "classification" or "regression".
+        hidden: Hidden units per direction of the bin LSTMs; the mark LSTM has half of it.
+        layers: Layers of each LSTM.
+        dropout: Share dropped between LSTM layers: nothing while ``layers`` is 1, as published.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        marks: int,
+        bins: int,
+        *,
+        task: Task = "classification",
+        hidden: int = 32,
+        layers: int = 1,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        check_count("bins", bins)
+        check_task(task)
+        check_count("hidden", hidden, minimum=2)
+        check_count("layers", layers)
+        check_number("dropout", dropout, low=0, high=1)
+        self.rnn_hms = nn.ModuleList(
+            RecurrentEncoder(1, hidden, layers=layers, dropout=dropout, attention=True)
+            for _ in range(check_count("marks", marks))
+        )
+        self.hm_level_rnn_1 = RecurrentEncoder(2 * hidden, hidden // 2, layers=layers, dropout=dropout, attention=True)
+        self.fdiff1_1 = nn.Linear(2 * (hidden // 2), 1)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map marks float32 [batch, mark, bin] to the logit of "high", or the value, [batch, 1]."""
+        return self._answer(x)[0]
+
+    def attention(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the attention maps of marks [batch, mark, bin].
+
+        Returns:
+            "bins": alpha [batch, mark, bin], which sums to 1 over bins; "marks": beta [batch, mark], which sums to 1.
+        """
+        _, alpha, beta = self._answer(x)
+        return {"bins": alpha, "marks": beta}
+
+    def _answer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        pairs = [encoder(x[:, m, :, None]) for m, encoder in enumerate(self.rnn_hms)]
+        alpha = torch.stack([weights for _, weights in pairs], dim=1)
+        gene, beta = self.hm_level_rnn_1(torch.stack([vector for vector, _ in pairs], dim=1))
+        return self.fdiff1_1(gene), alpha, beta
