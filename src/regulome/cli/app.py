@@ -1,0 +1,150 @@
+"""The verbs, and how every one of them ends: with a result, or with one clear line and exit code 2."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from regulome import __version__
+from regulome.cli import (
+    check,
+    compare,
+    demo,
+    evaluate,
+    explain,
+    models,
+    predict,
+    prepare,
+    recipes,
+    report,
+    simulate,
+    train,
+)
+from regulome.errors import RegulomeError
+
+#: Exit code of every failure that the user can mend, an interruption included.
+FAILED = 2
+
+app = typer.Typer(
+    name="regulome",
+    help="Learns the regulatory genome and shows what it learned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Every verb takes --debug (show where an error came from) and --quiet (say only what is wrong).",
+)
+
+for module in (models, recipes, check, train, evaluate, compare, predict, explain, report, demo):
+    app.command(rich_help_panel=module.PANEL)(module.command)
+app.add_typer(simulate.app, rich_help_panel="From files to datasets")
+app.add_typer(prepare.app, rich_help_panel="From files to datasets")
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"regulome {__version__}")
+        raise typer.Exit
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return line if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {line}"
+
+
+def _speak(quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(message)s"))
+    logger = logging.getLogger("regulome")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: The words after ``regulome``.
+
+    Returns:
+        The exit code: 0, or 2 after one line on standard error.
+    """
+    debug, quiet = "--debug" in arguments, "--quiet" in arguments
+    words = [word for word in arguments if word not in ("--debug", "--quiet")]
+    _speak(quiet)
+    # A scheduler ends a job with SIGTERM: it deserves the same tidy end as Ctrl-C.
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _call(words)
+    except RegulomeError as error:
+        problem = str(error)
+        trace = error
+    except OSError as error:
+        problem = _disk(error)
+        trace = error
+    if debug:
+        traceback.print_exception(trace)
+    print(f"regulome: {problem}", file=sys.stderr)
+    return FAILED
+
+
+def _call(words: list[str]) -> int:
+    interrupted = False
+
+    try:
+        code = app(words, standalone_mode=False)
+        # Typer turns an interruption into 130 (older releases: into Abort).
+        interrupted = code == 130
+    except KeyboardInterrupt:
+        interrupted = True
+    except RuntimeError as error:
+        if type(error).__name__ != "Abort":
+            raise
+        interrupted = True
+    except Exception as error:
+        # Typer carries its own copy of click, or uses click's: both say a wrong command line through this method.
+        message = getattr(error, "format_message", None)
+        if message is None or isinstance(error, RegulomeError):
+            raise
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "regulome"
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(message())
+            return FAILED
+        print(f"{path}: {message().rstrip('.')} (see {path} --help)", file=sys.stderr)
+        return FAILED
+    if interrupted:
+        print("regulome: interrupted; no unfinished file was left under a final name", file=sys.stderr)
+        return FAILED
+    return int(code or 0)
+
+
+def _disk(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
+    cures = {
+        "no space left on device": "free some space, or choose another --out",
+        "disk quota exceeded": "free some space, or choose another --out",
+        "permission denied": "check the permissions",
+        "read-only file system": "choose another --out",
+    }
+    cure = cures.get(reason)
+    if error.errno is None:
+        reason = os.fspath(str(error))
+    return where + reason + (f" ({cure})" if cure else "")

@@ -1,0 +1,44 @@
+"""Options that several verbs share, each with one name and one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result; it appears when it is complete.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
+Split = Annotated[str, typer.Option("--split", help="Part of the dataset: train, valid, test or all.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave invalid records out, and count them.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `regulome train` left.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders that `regulome train` left.")]
+DatasetOption = Annotated[
+    Path | None, typer.Argument(metavar="[DATASET]", help="A dataset folder; the run's own when not given.")
+]
+
+
+def pairs(words: list[str], option: str, example: str) -> dict[str, str]:
+    """Split ``NAME=VALUE`` words of an option that may be given several times.
+
+    Raises:
+        InputError: A word has no ``=``, or a name comes twice.
+    """
+    from regulome.errors import InputError
+
+    found: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name or not value:
+            raise InputError(f"{option} {word}: expected NAME=VALUE, for example {option} {example}")
+        if name in found:
+            raise InputError(f"{option} {name} is given twice", cure="name each once")
+        found[name] = value
+    return found
+
+
+def words(text: str | None) -> list[str]:
+    """Split a comma-separated option."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
