@@ -1,0 +1,131 @@
+"""What a recipe may say: every key, its type, its default and one sentence about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+#: A hyperparameter of a network: what TOML can say and a constructor can take.
+Hyperparameter = bool | int | float | str | list[int] | list[float] | list[str]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+#: Text that a file may break over lines.
+Prose = Annotated[str, AfterValidator(_one_line)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys and silently converted types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ModelSection(Section):
+    """Which network is trained."""
+
+    name: str = Field(description="name of the network, as `regulome models` lists it")
+    hyperparameters: dict[str, Hyperparameter] = Field(
+        default_factory=dict, description="hyperparameters that differ from the network's defaults"
+    )
+
+
+class InputSection(Section):
+    """What happens to the inputs before the network sees them; stored with the weights."""
+
+    transform: Literal["none", "log1p", "arcsinh"] = Field(
+        default="log1p", description="transformation of every value: none, log1p or arcsinh"
+    )
+    scale: Literal["none", "standard", "max"] = Field(
+        default="standard",
+        description="none; standard: each mark gets mean 0 and deviation 1 over the training part; max: each mark is "
+        "divided by its largest value there",
+    )
+    orient: bool = Field(
+        default=True, description="turn the bins of genes on the minus strand, so that all run 5' to 3'"
+    )
+
+
+class TrainingSection(Section):
+    """How the network is fitted, and which of its states is kept."""
+
+    method: Literal["gradient", "scikit-learn"] = Field(
+        default="gradient", description="gradient: steps of an optimiser; scikit-learn: the solver of the baseline"
+    )
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(default="adamw", description="optimiser")
+    learning_rate: float = Field(default=1e-3, gt=0, description="learning rate; with one-cycle, its peak")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="momentum of sgd and rmsprop")
+    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
+        default=[0.9, 0.999], description="decay rates of the moments of adam and adamw"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay (L2; decoupled in adamw)")
+    schedule: Literal["constant", "inverse", "step", "exponential", "plateau", "cosine", "one-cycle"] = Field(
+        default="one-cycle",
+        description="plan of the learning rate: constant; inverse: rate / (1 + samples seen × schedule_factor); "
+        "step: × schedule_factor every schedule_epochs; exponential: × schedule_factor each epoch; plateau: × "
+        "schedule_factor after schedule_epochs without a lower validation loss; cosine: down to 0 over all epochs; "
+        "one-cycle: up over the first 30 % of all steps, then down to nearly 0",
+    )
+    schedule_factor: float = Field(default=0.5, gt=0, description="factor of the plan; see schedule")
+    schedule_epochs: int = Field(default=10, ge=1, description="epochs of the plan; see schedule")
+    batch_size: int = Field(default=128, ge=1, description="examples per step and device")
+    epochs: int = Field(default=20, ge=1, description="passes over the training part, at most")
+    gradient_clip: float = Field(default=0.0, ge=0, description="largest norm of the gradient; 0 = no limit")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each label that is spread evenly over both classes"
+    )
+    positive_weight: float | Literal["balanced"] = Field(
+        default=1.0, description="weight of positive examples in the loss; balanced: negatives / positives"
+    )
+    early_stopping: int = Field(
+        default=0, ge=0, description="stop after this many epochs without a better epoch; 0 = run them all"
+    )
+    select: Literal["valid_auroc", "valid_loss", "last"] = Field(
+        default="valid_auroc",
+        description="which epoch is kept: highest validation AUROC (regression: highest Pearson correlation), lowest "
+        "validation loss, or the last",
+    )
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
+        default="32", description="number format: 32, bf16-mixed or 16-mixed"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of weights, order and dropout")
+    checkpoint_minutes: float = Field(
+        default=5.0, ge=0, description="in a long epoch, save a point to resume from every so many minutes"
+    )
+
+
+class BaselineSection(Section):
+    """What the scikit-learn baselines choose from; networks leave it alone."""
+
+    costs: Annotated[list[float], Field(min_length=1)] = Field(
+        default=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+        description="inverse strengths of the L2 penalty to try (for regression: inverse of ridge's alpha); the best "
+        "on the validation part is kept",
+    )
+    trees: int = Field(default=300, ge=1, description="number of trees of the random forest")
+    min_leaf: Annotated[list[int], Field(min_length=1)] = Field(
+        default=[5], description="smallest leaves (training genes) to try; the best on the validation part is kept"
+    )
+    max_features: float | Literal["sqrt", "log2"] = Field(
+        default="sqrt", description="inputs that each split of a tree may choose from: sqrt, log2 or a share"
+    )
+
+
+class Recipe(Section):
+    """Everything that, with a dataset and a split, determines a run."""
+
+    name: str = Field(description="name of the recipe")
+    system: str = Field(description="the published system that it follows")
+    line: Literal["expression", "sequence", "conservation", "language"] = Field(
+        default="expression", description="line of work: which datasets it takes"
+    )
+    description: Prose = Field(default="", description="what it is for, and what it reached where it was measured")
+    paper: Prose = Field(default="", description="the publication")
+    differences: Prose = Field(default="", description="where it departs from the publication, and why")
+    model: ModelSection = Field(description="the network")
+    input: InputSection = Field(default_factory=InputSection, description="preparation of the inputs")
+    training: TrainingSection = Field(default_factory=TrainingSection, description="fitting")
+    baseline: BaselineSection = Field(default_factory=BaselineSection, description="scikit-learn baselines")

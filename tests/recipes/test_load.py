@@ -1,0 +1,115 @@
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regulome.errors import InputError
+from regulome.recipes import Recipe, field_docs, list_recipes, load_recipe, recipe_names, to_toml
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_valid_documented_and_survives_the_trip(name, tmp_path):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description.strip()
+    assert recipe.paper.strip()
+    assert recipe.differences.strip()
+    file = tmp_path / "recipe.toml"
+    file.write_text(to_toml(recipe))
+    assert load_recipe(file) == recipe
+
+
+def test_the_names_of_the_contract_are_there():
+    expected = {"deepchrome", "deepchrome-published", "attentivechrome", "attentivechrome-published", "lstm"}
+    assert expected | {"logistic-regression", "linear-svm", "random-forest"} <= set(recipe_names())
+    assert [recipe.name for recipe in list_recipes()] == recipe_names()
+
+
+def test_the_published_protocols():
+    training = load_recipe("deepchrome-published").training
+    assert (training.optimizer, training.learning_rate, training.batch_size) == ("sgd", 1e-3, 1)
+    assert (training.schedule, training.schedule_factor, training.momentum) == ("inverse", 1e-7, 0)
+    assert (training.weight_decay, training.epochs, training.select) == (0, 100, "valid_auroc")
+    recipe = load_recipe("attentivechrome-published")
+    assert (recipe.training.optimizer, recipe.training.learning_rate, recipe.training.batch_size) == ("adam", 2e-4, 16)
+    assert recipe.training.gradient_clip == 1.0
+    for name in ("deepchrome-published", "attentivechrome-published"):
+        inputs = load_recipe(name).input
+        assert (inputs.transform, inputs.scale, inputs.orient) == ("none", "none", False)
+
+
+def test_settings_replace_the_recipes():
+    recipe = load_recipe(
+        "deepchrome", ["training.epochs=5", "training.optimizer=sgd", "model.hyperparameters.hidden=[20, 10]"]
+    )
+    assert recipe.training.epochs == 5
+    assert recipe.training.optimizer == "sgd"
+    assert recipe.model.hyperparameters["hidden"] == [20, 10]
+    assert load_recipe("deepchrome", {"training.seed": 3}).training.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.epoch=5", ["unknown key training.epoch", "did you mean training.epochs"]),
+        ("epochs=5", ["unknown key epochs", "training.epochs"]),
+        ("training.epochs=five", ["training.epochs", "valid integer", '"five"', "passes over"]),
+        ("training.epochs=2.5", ["training.epochs", "valid integer", "2.5"]),
+        ("training.epochs=0", ["training.epochs", "greater than or equal to 1"]),
+        ("training.optimizer=adan", ["training.optimizer", "'adamw'", '"adan"']),
+        ("training.positive_weight=true", ["training.positive_weight", "balanced", "true"]),
+        ("training.positive_weight=heavy", ["training.positive_weight", "'balanced'", "number"]),
+        ("training=5", ["training"]),
+        ("training.epochs.more=5", ["training.epochs.more"]),
+        ("training.epochs", ["key=value"]),
+        ("name.x=1", ["name"]),
+    ],
+)
+def test_wrong_settings_are_told_in_one_line(setting, words):
+    with pytest.raises(InputError) as caught:
+        load_recipe("deepchrome", [setting])
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_wrong_files_name_the_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\nsystem = "x"\n')
+    with pytest.raises(InputError, match=r"mine\.toml: model: missing"):
+        load_recipe(file)
+    file.write_text("name = ")
+    with pytest.raises(InputError, match=r"mine\.toml: is not TOML"):
+        load_recipe(file)
+    file.write_text('name = "mine"\nsystem = "x"\n[model]\nname = "lstm"\nhyperparameter = {}\n')
+    with pytest.raises(InputError, match=r"mine\.toml: unknown key model\.hyperparameter .*model\.hyperparameters"):
+        load_recipe(file)
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not a text file"):
+        load_recipe(file)
+
+
+def test_unknown_names_show_the_near_ones(tmp_path):
+    with pytest.raises(InputError, match=r"no recipe is named 'deepcrome' \(did you mean deepchrome"):
+        load_recipe("deepcrome")
+    with pytest.raises(InputError, match="no such file"):
+        load_recipe(tmp_path / "absent.toml")
+
+
+def test_every_field_is_described():
+    docs = field_docs()
+    assert {"model.name", "training.epochs", "input.orient", "baseline.costs"} <= {doc.key for doc in docs}
+    assert all(doc.description for doc in docs)
+
+
+text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
+values = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), text)
+
+
+@settings(deadline=None)
+@given(text, st.dictionaries(text, st.one_of(values, st.lists(st.integers(0, 9))), max_size=4))
+def test_toml_survives_any_text_and_numbers(description, hyperparameters):
+    model = {"name": "lstm", "hyperparameters": hyperparameters}
+    recipe = Recipe.model_validate({"name": "x", "system": "y", "description": description, "model": model})
+    assert Recipe.model_validate(tomllib.loads(to_toml(recipe))) == recipe
