@@ -24,6 +24,7 @@ VERBS = [
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Append the help of every verb to the page of the command line (a hook of MkDocs)."""
     if page.file.src_uri != PAGE:
         return markdown
     environment = {**os.environ, "COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -48,13 +49,18 @@ app.add_typer(simulate.app, rich_help_panel="From files to datasets")
 app.add_typer(prepare.app, rich_help_panel="From files to datasets")
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         print(f"regulome {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version)
+    ] = False,
+) -> None: ...
 
 
 class _Lines(logging.Formatter):
@@ -92,14 +98,12 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return _call(words)
-    except RegulomeError as error:
-        problem = str(error)
-        trace = error
-    except OSError as error:
-        problem = _disk(error)
-        trace = error
-    if debug:
-        traceback.print_exception(trace)
+    except Exception as error:
+        problem = _mendable(error)
+        if problem is None:
+            raise
+        if debug:
+            traceback.print_exception(error)
     print(f"regulome: {problem}", file=sys.stderr)
     return FAILED
 
@@ -108,7 +112,7 @@ def _call(words: list[str]) -> int:
     interrupted = False
 
     try:
-        code = app(words, standalone_mode=False)
+        code = app(words, prog_name="regulome", standalone_mode=False)
         # Typer turns an interruption into 130 (older releases: into Abort).
         interrupted = code == 130
     except KeyboardInterrupt:
@@ -135,16 +139,24 @@ def _call(words: list[str]) -> int:
     return int(code or 0)
 
 
-def _disk(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    reason = (error.strerror or str(error)).lower()
-    cures = {
-        "no space left on device": "free some space, or choose another --out",
-        "disk quota exceeded": "free some space, or choose another --out",
-        "permission denied": "check the permissions",
-        "read-only file system": "choose another --out",
-    }
-    cure = cures.get(reason)
-    if error.errno is None:
-        reason = os.fspath(str(error))
-    return where + reason + (f" ({cure})" if cure else "")
+def _mendable(error: Exception) -> str | None:
+    """Tell an error that the user can mend in one line; None for a fault of regulome's own."""
+    if isinstance(error, RegulomeError):
+        return str(error)
+    # Libraries written in Rust report a full disk as an error of their own, with the system's words in it.
+    if "No space left on device" in str(error):
+        return "no space left on device (free some space, or choose another --out)"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        cure = _CURES.get(error.errno)
+        return where + os.strerror(error.errno).lower() + (f" ({cure})" if cure else "")
+    return None
+
+
+_CURES = {
+    errno.ENOSPC: "free some space, or choose another --out",
+    errno.EDQUOT: "free some space, or choose another --out",
+    errno.EFBIG: "the file system or a limit allows no larger file: choose another --out",
+    errno.EACCES: "check the permissions",
+    errno.EROFS: "choose another --out",
+}

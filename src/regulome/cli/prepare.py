@@ -26,9 +26,7 @@ def expression(
     genes: Annotated[Path | None, typer.Option(help="GTF, BED or TSV of the genes' starts.")] = None,
     expression: Annotated[Path | None, typer.Option(help="Expression table: genes × samples.")] = None,
     sample: Annotated[str | None, typer.Option(help="Column of the expression table.")] = None,
-    track: Annotated[
-        list[str], typer.Option(help="MARK=FILE: reads, bigWig, bedGraph or peaks; once per mark.")
-    ] = [],  # noqa: B006
+    track: Annotated[list[str], typer.Option(help="MARK=FILE: reads, bigWig, bedGraph or peaks; once per mark.")] = [],  # noqa: B006
     kind: Annotated[
         list[str], typer.Option(help="MARK=reads|track|peaks, where the file does not tell by itself.")
     ] = [],  # noqa: B006
@@ -55,7 +53,9 @@ def expression(
     ] = "overlap",
     extend: Annotated[int | None, typer.Option(help="Reads: extend to this fragment length.")] = None,
     min_mapq: Annotated[int, typer.Option(help="BAM: least mapping quality.")] = 0,
-    drop_duplicates: Annotated[bool, typer.Option("--drop-duplicates", help="BAM: leave marked duplicates out.")] = False,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="BAM: leave marked duplicates out.")
+    ] = False,
     published: Annotated[
         Literal["deepchrome", "deepdiff"] | None, typer.Option(help="Read published tables instead of files.")
     ] = None,
