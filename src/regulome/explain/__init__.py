@@ -1,0 +1,25 @@
+"""What a fitted model looks at: a file per method, each for any model whose inputs it understands."""
+
+from regulome.lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "AttentionMaps": "attention",
+        "Average": "average",
+        "ClassMaps": "class_map",
+        "Explanation": "explanation",
+        "Gradients": "gradient",
+        "METHODS": "methods",
+        "attention_maps": "attention",
+        "class_maps": "class_map",
+        "explain": "from_run",
+        "gradients": "gradient",
+        "open_explanation": "explanation",
+        "positions": "attention",
+        "score_recovery": "recovery",
+        "stream_attention": "attention",
+        "stream_gradients": "gradient",
+        "untouched": "as_found",
+    },
+)

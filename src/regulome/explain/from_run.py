@@ -1,0 +1,176 @@
+"""``regulome explain``: from a run and its examples to a folder of maps and tables."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import regulome
+from regulome.datasets import Batches, Dataset, open_dataset
+from regulome.errors import InputError
+from regulome.explain.attention import positions
+from regulome.explain.average import Average
+from regulome.explain.explanation import FORMAT, SCHEMA, Explanation, open_explanation, summarize
+from regulome.explain.genes import gene_table
+from regulome.explain.groups import high_genes, sample
+from regulome.explain.methods import METHODS, Work
+from regulome.storage import check_target, new_folder
+from regulome.training import Run, open_run
+
+
+def explain(
+    method: str,
+    run: Run | str | PathLike[str],
+    dataset: Dataset | str | PathLike[str] | None = None,
+    *,
+    split: str = "test",
+    out: str | PathLike[str],
+    limit: int | None = None,
+    batch_size: int = 256,
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+    **parameters: float,
+) -> Explanation:
+    """Explain a run's predictions and leave a folder.
+
+    Memory and device: the models work on ``device``; examples come batch by batch and arrays go straight to disk, so
+    that the memory in use does not grow with the number of genes.
+
+    Args:
+        method: "attention" (alpha.npy [n, M, T'], beta.npy [n, M]), "class-map" (class_map.npy [2, M, T]: index 0 is
+            low, 1 is high) or "gradient" (gradient.npy and gradient_x_input.npy [n, M, T]).
+        run: A run or its folder. Of an ensemble the mean over its members is explained.
+        dataset: A dataset or its folder; the run's own when not given.
+        split: "train", "valid", "test" or "all": which examples. A class map needs none.
+        out: The folder to write; it appears when it is complete.
+        limit: At most so many examples, drawn half from high and half from low genes.
+        batch_size: Examples at a time.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        seed: Of the draw and of the starts of class maps.
+        overwrite: Replace ``out``.
+        parameters: Of the method. class-map: ``penalty``, ``learning_rate``, ``steps``, ``restarts``; gradient:
+            ``output``.
+
+    Returns:
+        The explanation: ``explanation.json`` (what, of what, with which parameters; marks; bin positions in bp from the
+        TSS), the arrays, ``summary.tsv`` (quantity, mark, bin, from, to, group, value) and, where there are genes,
+        ``genes.tsv`` (each gene with its strongest mark and bin, in the order of the arrays).
+
+    Raises:
+        InputError: Unknown method or parameter, a model that the method cannot explain, no examples, other marks or
+            bins than the model's, or ``out`` exists.
+    """
+    _check(method, parameters)
+    check_target(out, overwrite=overwrite)
+    run = run if isinstance(run, Run) else open_run(run)
+    data = run.dataset() if dataset is None else dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    _check_fit(run, data)
+    rows = np.empty(0, np.int64) if method == "class-map" else examples(run, data, split)
+    labelled = data.task != "unlabelled"
+    high, rule = np.zeros(len(rows), bool), "no labels: means over all genes only"
+    if labelled:
+        high, rule = high_genes(data.targets[rows, 0], run.info["task"])
+    if limit is not None and limit < len(rows):
+        kept = sample(high, limit, seed)
+        rows, high = rows[kept], high[kept]
+    orient = bool(run.recipe.input.orient)
+    members = run.models(device)
+    batches = Batches(data, rows, batch_size=batch_size, shuffle=False, seed=seed, orient=orient)
+    shape = (len(data.marks), data.bins)
+    with new_folder(out, overwrite=overwrite) as folder:
+        work = Work(Average(members), members, batches, high, labelled, shape, run.info["task"], folder, seed)
+        METHODS[method](work, **parameters)
+        starts, ends = _places(work, data)
+        table = summarize(work.means, data.marks, starts, ends)
+        table.write_csv(folder / "summary.tsv", separator="\t")
+        if work.top:
+            genes = gene_table(data, rows, high, work.top, starts, ends, orient=orient)
+            genes.write_csv(folder / "genes.tsv", separator="\t")
+        manifest = {
+            "format": FORMAT,
+            "schema": SCHEMA,
+            "method": method,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "regulome": regulome.__version__,
+            "parameters": _resolved(method, parameters) | {"seed": seed, "limit": limit},
+            "run": {"path": str(Path(run.path).resolve()), "model": run.recipe.model.name, "members": len(members)},
+            "dataset": {"path": str(Path(data.path).resolve()), "checksum": data.checksum},
+            "split": split,
+            "examples": len(rows),
+            "groups": {"high": int(high.sum()), "low": int((~high).sum()), "rule": rule},
+            "task": run.info["task"],
+            "marks": data.marks,
+            "orient": orient,
+            "axis": "5' to 3' of the gene" if orient else "along the + strand, whatever the gene's strand",
+            "bins": {"from": starts.tolist(), "to": ends.tolist(), "unit": "bp from the TSS"},
+            "arrays": {
+                name: {"file": f"{name}.npy", "axes": axes, "shape": list(np.load(folder / f"{name}.npy", "r").shape)}
+                for name, axes in work.arrays.items()
+            },
+            **work.notes,
+        }
+        (folder / "explanation.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return open_explanation(out)
+
+
+def examples(run: Run, dataset: Dataset, split: str) -> NDArray[np.int64]:
+    """Find a run's examples of one split in a dataset.
+
+    Returns:
+        Rows of the dataset, int64 [n], ascending.
+
+    Raises:
+        InputError: There is no such split, or the dataset has none of its examples.
+    """
+    if split not in ("train", "valid", "test", "all"):
+        raise InputError(f"expected split train, valid, test or all, but got {split}")
+    if split == "all":
+        return np.arange(len(dataset))
+    wanted = run.splits.filter(pl.col("split") == split)["id"]
+    rows: NDArray[np.int64] = np.flatnonzero(dataset.regions["id"].is_in(wanted.implode()).to_numpy()).astype(np.int64)
+    if not len(rows):
+        raise InputError(f"has no example of the run's {split} split", file=dataset.path, cure="choose --split all")
+    return rows
+
+
+def _check(method: str, parameters: dict[str, float]) -> None:
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}", cure=f"there are {', '.join(METHODS)}")
+    known = _resolved(method, {})
+    for name in parameters:
+        if name not in known:
+            raise InputError(
+                f"{method} has no parameter {name!r}", cure=f"it has {', '.join(known)}" if known else "it has none"
+            )
+
+
+def _resolved(method: str, parameters: dict[str, float]) -> dict[str, Any]:
+    defaults = inspect.signature(METHODS[method]).parameters.values()
+    return {p.name: parameters.get(p.name, p.default) for p in defaults if p.kind is p.KEYWORD_ONLY}
+
+
+def _check_fit(run: Run, data: Dataset) -> None:
+    if list(run.info["marks"]) != list(data.marks) or int(run.info["bins"]) != data.bins:
+        raise InputError(
+            f"has marks {', '.join(data.marks)} in {data.bins} bins, but the run was trained on "
+            f"{', '.join(run.info['marks'])} in {run.info['bins']} bins",
+            file=data.path,
+            cure="prepare a dataset with the same marks in the same order",
+        )
+
+
+def _places(work: Work, data: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the bins of the maps begin and end, in bp from the TSS, which is the middle of the window."""
+    width = max(groups[next(iter(groups))].shape[-1] for name, groups in work.means.items() if name != "beta")
+    size = data.bin_size
+    starts = (positions(width, data.bins) - data.bins / 2) * size
+    return starts, starts + size
