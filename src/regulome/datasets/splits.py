@@ -1,0 +1,319 @@
+"""Who learns, who is watched, who is tested: the ways to divide a dataset into train, valid and test."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset
+from regulome.errors import InputError
+from regulome.genome.chromosomes import match_names
+
+logger = logging.getLogger(__name__)
+
+Assignment = npt.NDArray[np.str_]
+
+#: The parts of a split; an example that belongs to none has the empty string.
+PARTS = ("train", "valid", "test")
+#: Blocks along the genome of the split "blocks", and how many of them validate and test.
+BLOCKS, VALID_BLOCKS, TEST_BLOCKS = 40, 6, 6
+#: Folds of the split that is taken when nothing was asked for.
+DEFAULT_FOLDS = 5
+
+
+def assign_split(
+    dataset: Dataset,
+    split: str | os.PathLike[str] | None = None,
+    *,
+    test_chromosomes: Sequence[str] = (),
+    valid_chromosomes: Sequence[str] = (),
+    seed: int = 0,
+) -> Assignment:
+    """Assign every example to a part.
+
+    Args:
+        dataset: The dataset.
+        split: How:
+
+            * ``"chromosomes"``: by ``test_chromosomes`` and ``valid_chromosomes``; all others train. Without
+              ``valid_chromosomes``, the validation chromosomes are chosen so that they hold about as many examples as
+              the test chromosomes.
+            * ``"fold:I/K"``: whole chromosomes in K folds of about equal size; fold I (1 … K) tests, the next one
+              validates.
+            * ``"published"``: what the published tables say; for other datasets the first, second and last third in
+              the order of the expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
+            * ``"blocks"``: 40 blocks along the genome, 6 for validation and 6 for test by ``seed``; between blocks of
+              different parts, examples are left out so that a gap as wide as the widest window remains on both sides.
+            * a file: a table with the columns ``id`` and ``split`` (TSV, or the ``splits.parquet`` of a run), one row
+              per example; an empty split leaves an example out.
+            * None: ``"chromosomes"`` when chromosomes are given; else ``"published"`` where the tables came with a
+              split; else ``"fold:1/5"``.
+        test_chromosomes: Chromosomes of the test part; ``chr1`` and ``1`` are the same.
+        valid_chromosomes: Chromosomes of the validation part.
+        seed: Chooses the blocks of the split ``"blocks"``; the other splits do not depend on it.
+
+    Returns:
+        ``"train"``, ``"valid"``, ``"test"`` or ``""`` for each example, ``[examples]``.
+
+    Raises:
+        InputError: An unknown split or chromosome, a chromosome in two parts, or a part without examples.
+    """
+    name = _default(dataset, test_chromosomes, valid_chromosomes) if split is None else os.fspath(split)
+    if name != "chromosomes" and (test_chromosomes or valid_chromosomes):
+        raise InputError(
+            f"chromosomes were given together with the split {name!r}",
+            cure="give either --split or --test-chromosomes and --valid-chromosomes",
+        )
+    if name == "chromosomes":
+        parts = _by_chromosomes(dataset, test_chromosomes, valid_chromosomes)
+    elif name.startswith("fold:"):
+        parts = _fold(dataset, name)
+    elif name in _NAMED:
+        parts = _NAMED[name](dataset, seed)
+    elif Path(name).is_file():
+        parts = _from_file(dataset, Path(name))
+    else:
+        raise InputError(
+            f"unknown split {name!r}, and no such file",
+            cure=f"give one of chromosomes, fold:I/K, {', '.join(_NAMED)}, or a TSV of id and split",
+        )
+    for part in PARTS:
+        if not (parts == part).any():
+            raise InputError(f"the split {name!r} leaves no examples for {part}", file=dataset.path, cure=_CURE)
+    _tell_mixed(dataset, parts, name)
+    return parts
+
+
+_CURE = "give other chromosomes, or another --split"
+
+
+def describe_split(dataset: Dataset, parts: Assignment) -> str:
+    """Say a split in one line: examples per part, and chromosomes where the parts do not share any."""
+    chromosomes = dataset.regions["chrom"].to_numpy()
+    apart = not _mixed(dataset, parts)
+    words = []
+    for part in PARTS:
+        rows = parts == part
+        names = _in_order(set(chromosomes[rows]))
+        where = f" ({', '.join(names)})" if apart and len(names) <= 8 else f" ({len(names)} chromosomes)" * apart
+        words.append(f"{part} {rows.sum():,}{where}")
+    left = int((parts == "").sum())
+    return ", ".join(words) + (f", left out {left:,}" if left else "")
+
+
+def _default(dataset: Dataset, test: Sequence[str], valid: Sequence[str]) -> str:
+    if test or valid:
+        return "chromosomes"
+    if _has_published(dataset):
+        return "published"
+    logger.info("no split was asked for: taking whole chromosomes, fold:1/%d", DEFAULT_FOLDS)
+    return f"fold:1/{DEFAULT_FOLDS}"
+
+
+def _has_published(dataset: Dataset) -> bool:
+    return dataset.regions["split"].null_count() < len(dataset)
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    """Examples per chromosome, in natural order of the names."""
+    counts = dict(dataset.regions["chrom"].value_counts().iter_rows())
+    if UNKNOWN_CHROMOSOME in counts:
+        raise InputError(
+            f"the chromosomes of {counts[UNKNOWN_CHROMOSOME]:,} examples are not known",
+            file=dataset.path,
+            cure="use --split published, or a file of ids and splits",
+        )
+    return {name: counts[name] for name in _in_order(counts)}
+
+
+def _in_order(names: Mapping[str, int] | set[str]) -> list[str]:
+    """Sort names so that chr2 comes before chr10."""
+    return sorted(names, key=lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)])
+
+
+def _by_chromosomes(dataset: Dataset, test: Sequence[str], valid: Sequence[str]) -> Assignment:
+    counts = _counts(dataset)
+    if not test:
+        raise InputError(
+            "no test chromosomes were given",
+            cure=f"give --test-chromosomes; the dataset has {', '.join(counts)}",
+        )
+    tests, valids = _resolve(dataset, test, counts), _resolve(dataset, valid, counts)
+    both = [name for name in counts if name in tests and name in valids]
+    if both:
+        raise InputError(f"{both[0]} is asked for in test and in valid", cure="give each chromosome to one part")
+    if not valids:
+        rest = {name: n for name, n in counts.items() if name not in tests}
+        size = sum(counts[name] for name in tests)
+        folds = min(len(rest), max(2, round(sum(rest.values()) / size)))
+        valids = set(_folds(rest, folds)[0]) if len(rest) > 1 else set()
+        logger.info("validation chromosomes, chosen by size: %s", ", ".join(_in_order(valids)) or "none are left")
+    return _by_name(dataset, tests, valids)
+
+
+def _resolve(dataset: Dataset, wanted: Sequence[str], counts: Mapping[str, int]) -> set[str]:
+    """Find the chromosomes that the user means among those of the dataset."""
+    cure = f"the dataset has {', '.join(counts)}"
+    try:
+        found = match_names(wanted, counts, file=dataset.path) if wanted else {}
+    except InputError:
+        found = {}
+    for name in wanted:
+        if name not in found:
+            raise InputError(f"unknown chromosome {name!r}", file=dataset.path, cure=cure)
+        if found[name] != name:
+            logger.info("matched %s = %s", name, found[name])
+    return set(found.values())
+
+
+def _by_name(dataset: Dataset, tests: set[str], valids: set[str]) -> Assignment:
+    chromosomes = dataset.regions["chrom"].to_numpy()
+    parts = np.full(len(dataset), "train", dtype="<U5")
+    parts[np.isin(chromosomes, list(valids))] = "valid"
+    parts[np.isin(chromosomes, list(tests))] = "test"
+    return parts
+
+
+def _folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
+    """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
+    members: list[list[str]] = [[] for _ in range(folds)]
+    sizes = [0] * folds
+    order = {name: place for place, name in enumerate(_in_order(set(counts)))}
+    for name in sorted(counts, key=lambda name: (-counts[name], order[name])):
+        smallest = sizes.index(min(sizes))
+        members[smallest].append(name)
+        sizes[smallest] += counts[name]
+    return members
+
+
+def _fold(dataset: Dataset, name: str) -> Assignment:
+    match = re.fullmatch(r"fold:(\d+)/(\d+)", name)
+    if match is None:
+        raise InputError(f"{name!r} is no fold", cure="write it as fold:1/5")
+    fold, folds = int(match[1]), int(match[2])
+    counts = _counts(dataset)
+    if not 3 <= folds <= len(counts):
+        raise InputError(
+            f"{folds} folds of {len(counts)} chromosomes",
+            file=dataset.path,
+            cure=f"take 3 to {len(counts)} folds" if len(counts) >= 3 else "use --split blocks",
+        )
+    if not 1 <= fold <= folds:
+        raise InputError(f"there is no fold {fold} of {folds}", cure=f"the folds are 1 to {folds}")
+    members = _folds(counts, folds)
+    return _by_name(dataset, set(members[fold - 1]), set(members[fold % folds]))
+
+
+def _published(dataset: Dataset, seed: int) -> Assignment:
+    if _has_published(dataset):
+        return dataset.regions["split"].fill_null("").to_numpy().astype("<U5")
+    order = np.arange(len(dataset))
+    if "expression_row" in dataset.regions.columns:
+        order = np.argsort(dataset.regions["expression_row"].to_numpy(), kind="stable")
+    parts = np.empty(len(dataset), dtype="<U5")
+    for part, rows in zip(PARTS, np.array_split(order, 3), strict=True):
+        parts[rows] = part
+    return parts
+
+
+def _blocks(dataset: Dataset, seed: int) -> Assignment:
+    names = list(_counts(dataset))
+    codes = dataset.regions["chrom"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    starts, ends = dataset.regions["start"].to_numpy(), dataset.regions["end"].to_numpy()
+    order = np.lexsort((starts, codes))
+    blocks = min(BLOCKS, len(dataset))
+    scale = blocks / BLOCKS
+    valid, test = max(1, round(VALID_BLOCKS * scale)), max(1, round(TEST_BLOCKS * scale))
+    kinds = np.full(blocks, "train", dtype="<U5")
+    chosen = np.random.default_rng(seed).permutation(blocks)
+    kinds[chosen[:valid]] = "valid"
+    kinds[chosen[valid : valid + test]] = "test"
+    parts = np.empty(len(dataset), dtype="<U5")
+    parts[order] = kinds[np.arange(len(dataset)) * blocks // len(dataset)]
+
+    # Where the part changes within a chromosome, nothing may come within a window's width of the change.
+    width = int((ends - starts).max())
+    changes = np.flatnonzero((parts[order][1:] != parts[order][:-1]) & (codes[order][1:] == codes[order][:-1]))
+    stride = int(ends.max()) + 2 * width + 1
+    marks = np.sort(codes[order][changes + 1] * stride + starts[order][changes + 1])
+    low = np.searchsorted(marks, codes * stride + starts - width // 2, side="right")
+    high = np.searchsorted(marks, codes * stride + ends + width // 2, side="left")
+    parts[high > low] = ""
+    return parts
+
+
+_NAMED: dict[str, Callable[[Dataset, int], Assignment]] = {"published": _published, "blocks": _blocks}
+
+
+def _from_file(dataset: Dataset, path: Path) -> Assignment:
+    table = _read_table(path)
+    repeated = table.filter(pl.col("id").is_duplicated())
+    if not repeated.is_empty():
+        raise InputError(f"the id {repeated['id'][0]!r} occurs twice", file=path, cure="keep one row per example")
+    wrong = table.filter(~pl.col("split").is_in([*PARTS, ""]))
+    if not wrong.is_empty():
+        raise InputError(
+            f"{wrong['id'][0]!r} has the split {wrong['split'][0]!r}",
+            file=path,
+            cure="use train, valid, test or nothing",
+        )
+    ids = dataset.regions["id"]
+    unknown = table.filter(~pl.col("id").is_in(ids.implode()))
+    if not unknown.is_empty():
+        raise InputError(
+            f"{unknown.height:,} ids are not in the dataset, the first is {unknown['id'][0]!r}",
+            file=path,
+            cure=f"ids of the dataset look like {ids[0]!r}",
+        )
+    joined = dataset.regions.select("id").join(table, on="id", how="left", maintain_order="left")
+    missing = joined.filter(pl.col("split").is_null())
+    if not missing.is_empty():
+        raise InputError(
+            f"{missing.height:,} examples of the dataset have no row, the first is {missing['id'][0]!r}",
+            file=path,
+            cure="add them, with an empty split to leave them out",
+        )
+    return joined["split"].to_numpy().astype("<U5")
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path)
+        else:
+            table = pl.read_csv(path, separator="\t", has_header=False, infer_schema=False, quote_char=None)
+            if table.width == 2:
+                table.columns = ["id", "split"]
+                if table.row(0)[0] == "id":
+                    table = table.slice(1)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(str(error).splitlines()[0], file=path, cure="give a TSV of id and split") from None
+    if not {"id", "split"} <= set(table.columns):
+        raise InputError("has no two columns id and split", file=path, cure="separate id and split by a tab")
+    return table.select(pl.col("id").cast(pl.String), pl.col("split").cast(pl.String).fill_null("").str.strip_chars())
+
+
+def _mixed(dataset: Dataset, parts: Assignment) -> bool:
+    """Whether a chromosome, or an example of unknown chromosome, is found in more than one part."""
+    used = pl.DataFrame({"chrom": dataset.regions["chrom"], "part": parts}).filter(pl.col("part") != "").unique()
+    return bool(used["chrom"].is_duplicated().any())
+
+
+def _tell_mixed(dataset: Dataset, parts: Assignment, name: str) -> None:
+    if not _mixed(dataset, parts):
+        return
+    if name == "blocks":
+        logger.info("the split 'blocks' divides chromosomes; windows of different parts are a window's width apart")
+    else:
+        logger.warning(
+            "the split %r has chromosomes in more than one part: overlapping windows of neighbouring genes can be on "
+            "both sides, and scores can be too good",
+            name,
+        )
