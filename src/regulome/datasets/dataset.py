@@ -53,6 +53,14 @@ class Dataset:
     def __len__(self) -> int:
         return self.manifest.examples
 
+    def __str__(self) -> str:
+        """Say in one line what it holds, where it lies and which checksum it has."""
+        arrays = "; ".join(
+            f"{name} {' × '.join(f'{length:,}' for length in entry.shape)} ({entry.dtype})"
+            for name, entry in self.manifest.inputs.items()
+        )
+        return f"{self.path}: {len(self):,} examples, {self.task}, {arrays}, checksum {self.checksum[:12]}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return open_dataset, (self.path,)
 

@@ -28,7 +28,12 @@ _TARGETS = "targets.npy"
 
 @contextmanager
 def write_dataset(
-    path: str | os.PathLike[str], *, line: str, task: Task, regions: pl.DataFrame, overwrite: bool = False
+    path: str | os.PathLike[str],
+    *,
+    line: str,
+    task: Task,
+    regions: pl.DataFrame | None = None,
+    overwrite: bool = False,
 ) -> Iterator[DatasetWriter]:
     """Give a writer for the dataset ``path``, which appears when the block ends well and not otherwise.
 
@@ -37,17 +42,17 @@ def write_dataset(
         line: The line of work, for example ``"expression"``.
         task: ``"classification"``, ``"regression"`` or ``"unlabelled"``.
         regions: One row per example: ``id`` (unique), ``chrom``, ``start``, ``end``, ``strand``, optionally ``split``,
-            then whatever else is known about an example.
+            then whatever else is known about an example. None: :meth:`DatasetWriter.set_regions` gives it.
         overwrite: Replace an existing dataset.
 
     Raises:
         InputError: ``path`` exists already, or the table is empty, lacks a column or repeats an id.
         OSError: The disk is full.
     """
-    regions = _complete(regions)
+    table = None if regions is None else _complete(regions)
     with storage.new_folder(path, overwrite=overwrite) as folder:
         (folder / "inputs").mkdir()
-        writer = DatasetWriter(folder, line=line, task=task, regions=regions)
+        writer = DatasetWriter(folder, line=line, task=task, regions=table)
         yield writer
         writer.finish()
 
@@ -60,7 +65,7 @@ class DatasetWriter:
         parameters: How the examples were made; update it.
     """
 
-    def __init__(self, folder: Path, *, line: str, task: Task, regions: pl.DataFrame) -> None:
+    def __init__(self, folder: Path, *, line: str, task: Task, regions: pl.DataFrame | None) -> None:
         self._folder = folder
         self._line = line
         self._task = task
@@ -89,18 +94,30 @@ class DatasetWriter:
         self._inputs[name] = (array, {"axes": list(axes), **about})
         return array
 
-    def narrow(self, name: str) -> str:
-        """Store an input in the smallest of uint16, int32 and float32 that keeps every value, and return its name.
+    def set_regions(self, regions: pl.DataFrame) -> None:
+        """Give the table of examples where it was not known when the writer was made."""
+        self._regions = _complete(regions)
+
+    def narrow(self, name: str, rows: npt.NDArray[np.int64] | None = None) -> str:
+        """Store an input in the smallest of uint16, int32 and float32 that keeps every value.
 
         Memory: one block; disk: both copies for a moment.
+
+        Args:
+            name: The input.
+            rows: The rows to keep, in order; None keeps all.
+
+        Returns:
+            The number type.
         """
         array, about = self._inputs[name]
         dtype = _smallest(array)
-        if array.dtype != dtype:
+        kept = np.arange(len(array)) if rows is None else rows
+        if array.dtype != dtype or rows is not None:
             old = self._file(name).rename(self._file(name).with_suffix(".wide"))
-            new = storage.allocate_npy(self._file(name), array.shape, dtype)
-            for rows in _blocks(array):
-                new[rows] = array[rows].astype(dtype)
+            new = storage.allocate_npy(self._file(name), (len(kept), *array.shape[1:]), dtype)
+            for block in _blocks(new):
+                new[block] = array[kept[block]].astype(dtype)
             self._inputs[name] = (new, about)
             old.unlink()
         return str(dtype)
@@ -108,8 +125,8 @@ class DatasetWriter:
     def set_targets(self, values: Array, names: Sequence[str], rule: Mapping[str, Any]) -> None:
         """Store the targets: float32 ``[examples, targets]``, with the rule that made them."""
         values = np.ascontiguousarray(values, np.float32)
-        if values.shape != (self._regions.height, len(names)):
-            raise ValueError(f"targets of shape {values.shape} for {self._regions.height} examples, {len(names)} names")
+        if values.ndim != 2 or values.shape[1] != len(names):
+            raise ValueError(f"targets of shape {values.shape} for {len(names)} names")
         file = self._folder / _TARGETS
         array = storage.allocate_npy(file, values.shape, values.dtype)
         array[:] = values
@@ -125,6 +142,8 @@ class DatasetWriter:
 
     def finish(self) -> None:
         """Write the table and the manifest; :func:`write_dataset` calls it."""
+        if self._regions is None:
+            raise ValueError("the table of examples was not given")
         inputs = {}
         for name, (array, about) in self._inputs.items():
             array.flush()
