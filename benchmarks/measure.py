@@ -49,7 +49,7 @@ def interleaved(
 def result(
     ours: float, peer: float | None, *, unit: str, peer_name: str, smaller_is_better: bool = False, **more: object
 ) -> dict[str, object]:
-    """The fields of a case's line; ``ratio`` above 1 says that ours is better; ``peer`` None says that it is missing."""
+    """The fields of a case's line; a ``ratio`` above 1 says that ours is better, ``peer`` None that it is missing."""
     ratio = None if peer is None else (peer / ours if smaller_is_better else ours / peer)
     return {
         "ours": _short(ours),
