@@ -55,11 +55,16 @@ def test_every_method_leaves_the_model_as_found(method: str) -> None:
 def test_it_is_restored_after_an_exception() -> None:
     model = _odd_model()
     before = _state(model)
-    with pytest.raises(RuntimeError), untouched(model):
-        assert not any(module.training for module in model.modules())
-        assert not any(parameter.requires_grad for parameter in model.parameters())
-        torch.rand(3)
-        raise RuntimeError
+
+    def fail() -> None:
+        with untouched(model):
+            assert not any(module.training for module in model.modules())
+            assert not any(parameter.requires_grad for parameter in model.parameters())
+            torch.rand(3)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert _state(model) == before
 
 

@@ -33,7 +33,7 @@ def untouched(model: nn.Module) -> Iterator[torch.device]:
     try:
         with (
             torch.random.fork_rng(devices=[device] if cuda else []),
-            torch.backends.cudnn.flags(enabled=not cuda),  # type: ignore[no-untyped-call]
+            torch.backends.cudnn.flags(enabled=not cuda),
         ):
             model.eval()
             for parameter, _ in wanted:

@@ -90,4 +90,4 @@ def positions(attended: int, bins: int) -> NDArray[np.float64]:
     """
     if attended > bins:
         raise InputError(f"expected at most {bins} attended positions, but got {attended}")
-    return np.arange(attended) + (bins - attended) / 2
+    return np.arange(attended, dtype=np.float64) + (bins - attended) / 2

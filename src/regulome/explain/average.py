@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class Average(nn.Module):
         """Map inputs [batch, ...] to the mean output [batch, outputs]."""
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         """Offer ``attention`` where every member has it."""
         if name == "attention":
             if not all(hasattr(member, "attention") for member in self.members):

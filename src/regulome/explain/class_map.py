@@ -129,7 +129,8 @@ def _agreement(found: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = found - found.mean(axis=2, keepdims=True)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=2, keepdims=True), 1e-12)
     total = np.square(unit.sum(axis=1)).sum(axis=1)
-    return ((total - restarts) / (restarts * (restarts - 1))).astype(np.float32)
+    agreement: NDArray[np.float32] = ((total - restarts) / (restarts * (restarts - 1))).astype(np.float32)
+    return agreement
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from regulome.errors import InputError
 
@@ -122,8 +122,8 @@ _SCHEMA = {
 def summarize(
     means: Mapping[str, Mapping[str, NDArray[Any]]],
     marks: Sequence[str],
-    starts: Sequence[float],
-    ends: Sequence[float],
+    starts: ArrayLike,
+    ends: ArrayLike,
 ) -> pl.DataFrame:
     """Lay mean maps out as a long table.
 

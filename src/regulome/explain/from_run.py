@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
+from torch import nn
 
 import regulome
-from regulome.datasets import Batches, Dataset, open_dataset
+from regulome.datasets.batches import Batches
+from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.errors import InputError
 from regulome.explain.attention import positions
 from regulome.explain.average import Average
@@ -23,7 +24,9 @@ from regulome.explain.genes import gene_table
 from regulome.explain.groups import high_genes, sample
 from regulome.explain.methods import METHODS, Work
 from regulome.storage import check_target, new_folder
-from regulome.training import Run, open_run
+from regulome.training.device import choose_device
+from regulome.training.prediction import match_marks, select_rows
+from regulome.training.runs import Run, open_run
 
 
 def explain(
@@ -73,27 +76,30 @@ def explain(
     check_target(out, overwrite=overwrite)
     run = run if isinstance(run, Run) else open_run(run)
     data = run.dataset() if dataset is None else dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    _check_fit(run, data)
-    rows = np.empty(0, np.int64) if method == "class-map" else examples(run, data, split)
+    order = match_marks(run.info, data)
+    rows = np.empty(0, np.int64) if method == "class-map" else select_rows(run, data, split)[0]
     labelled = data.task != "unlabelled"
     high, rule = np.zeros(len(rows), bool), "no labels: means over all genes only"
     if labelled:
-        high, rule = high_genes(data.targets[rows, 0], run.info["task"])
+        high, rule = high_genes(data.targets[rows, int(parameters.get("output", 0))], data.task)
     if limit is not None and limit < len(rows):
         kept = sample(high, limit, seed)
         rows, high = rows[kept], high[kept]
     orient = bool(run.recipe.input.orient)
-    members = run.models(device)
-    batches = Batches(data, rows, batch_size=batch_size, shuffle=False, seed=seed, orient=orient)
-    shape = (len(data.marks), data.bins)
+    members = list[nn.Module](run.models(choose_device(device)))
+    batches = (
+        batch.inputs if order is None else batch.inputs[:, order]
+        for batch in Batches(data, rows, batch_size=batch_size, orient=orient)
+    )
+    shape = (len(run.info.marks), run.info.bins)
     with new_folder(out, overwrite=overwrite) as folder:
-        work = Work(Average(members), members, batches, high, labelled, shape, run.info["task"], folder, seed)
+        work = Work(Average(members), members, batches, high, labelled, shape, run.info.task, folder, seed)
         METHODS[method](work, **parameters)
         starts, ends = _places(work, data)
-        table = summarize(work.means, data.marks, starts, ends)
+        table = summarize(work.means, run.info.marks, starts, ends)
         table.write_csv(folder / "summary.tsv", separator="\t")
         if work.top:
-            genes = gene_table(data, rows, high, work.top, starts, ends, orient=orient)
+            genes = gene_table(data, rows, run.info.marks, high, work.top, starts, ends, orient=orient)
             genes.write_csv(folder / "genes.tsv", separator="\t")
         manifest = {
             "format": FORMAT,
@@ -107,8 +113,8 @@ def explain(
             "split": split,
             "examples": len(rows),
             "groups": {"high": int(high.sum()), "low": int((~high).sum()), "rule": rule},
-            "task": run.info["task"],
-            "marks": data.marks,
+            "task": run.info.task,
+            "marks": run.info.marks,
             "orient": orient,
             "axis": "5' to 3' of the gene" if orient else "along the + strand, whatever the gene's strand",
             "bins": {"from": starts.tolist(), "to": ends.tolist(), "unit": "bp from the TSS"},
@@ -120,26 +126,6 @@ def explain(
         }
         (folder / "explanation.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return open_explanation(out)
-
-
-def examples(run: Run, dataset: Dataset, split: str) -> NDArray[np.int64]:
-    """Find a run's examples of one split in a dataset.
-
-    Returns:
-        Rows of the dataset, int64 [n], ascending.
-
-    Raises:
-        InputError: There is no such split, or the dataset has none of its examples.
-    """
-    if split not in ("train", "valid", "test", "all"):
-        raise InputError(f"expected split train, valid, test or all, but got {split}")
-    if split == "all":
-        return np.arange(len(dataset))
-    wanted = run.splits.filter(pl.col("split") == split)["id"]
-    rows: NDArray[np.int64] = np.flatnonzero(dataset.regions["id"].is_in(wanted.implode()).to_numpy()).astype(np.int64)
-    if not len(rows):
-        raise InputError(f"has no example of the run's {split} split", file=dataset.path, cure="choose --split all")
-    return rows
 
 
 def _check(method: str, parameters: dict[str, float]) -> None:
@@ -156,16 +142,6 @@ def _check(method: str, parameters: dict[str, float]) -> None:
 def _resolved(method: str, parameters: dict[str, float]) -> dict[str, Any]:
     defaults = inspect.signature(METHODS[method]).parameters.values()
     return {p.name: parameters.get(p.name, p.default) for p in defaults if p.kind is p.KEYWORD_ONLY}
-
-
-def _check_fit(run: Run, data: Dataset) -> None:
-    if list(run.info["marks"]) != list(data.marks) or int(run.info["bins"]) != data.bins:
-        raise InputError(
-            f"has marks {', '.join(data.marks)} in {data.bins} bins, but the run was trained on "
-            f"{', '.join(run.info['marks'])} in {run.info['bins']} bins",
-            file=data.path,
-            cure="prepare a dataset with the same marks in the same order",
-        )
 
 
 def _places(work: Work, data: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

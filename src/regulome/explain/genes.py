@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from regulome.datasets import Dataset
+from regulome.datasets.dataset import Dataset
 
 
 def gene_table(
     dataset: Dataset,
     rows: NDArray[np.int64],
+    marks: Sequence[str],
     high: NDArray[np.bool_],
     top: dict[str, NDArray[Any]],
     starts: NDArray[np.float64],
@@ -26,6 +28,7 @@ def gene_table(
     Args:
         dataset: Where the examples are.
         rows: Which examples, int64 [n].
+        marks: Names of the rows of the maps.
         high: Which of them are high, bool [n].
         top: "mark" and "bin" (indices), "value" (of that cell) and "beta" (weight of the mark; NaN = none), each [n].
         starts: Where each bin of the maps begins, bp from the TSS, [T'].
@@ -39,13 +42,13 @@ def gene_table(
     table = dataset.regions[rows]
     columns = [name for name in ("id", "symbol", "chrom", "start", "end", "strand") if name in table.columns]
     place = top["bin"].astype(np.int64)
-    names = np.array([*dataset.marks, "all marks"], dtype=object)
+    names = [*marks, "all marks"]
     targets = []
     if dataset.task != "unlabelled":
         targets = [pl.Series("target", dataset.targets[rows, 0]), pl.Series("group", np.where(high, "high", "low"))]
     table = table.select(columns).with_columns(
         *targets,
-        pl.Series("top_mark", names[top["mark"]].tolist()),
+        pl.Series("top_mark", [names[mark] for mark in top["mark"]]),
         pl.Series("beta", top["beta"], dtype=pl.Float32, nan_to_null=True),
         pl.Series("top_bin", place + 1),
         pl.Series("from", starts[place]),

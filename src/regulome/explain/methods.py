@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from regulome.explain.attention import stream_attention
 from regulome.explain.average import Average
@@ -42,7 +42,7 @@ class Work:
 
     model: nn.Module
     members: list[nn.Module]
-    batches: Iterable[Any]
+    batches: Iterable[Tensor]
     high: NDArray[np.bool_]
     labelled: bool
     shape: tuple[int, int]
@@ -88,9 +88,9 @@ def _gradient(work: Work, *, output: int = 0) -> None:
     def parts() -> Iterator[dict[str, NDArray[np.float32]]]:
         inputs: list[NDArray[np.float32]] = []
 
-        def kept() -> Iterator[Any]:
+        def kept() -> Iterator[Tensor]:
             for batch in work.batches:
-                inputs.append(batch.inputs.float().cpu().numpy())
+                inputs.append(batch.float().cpu().numpy())
                 yield batch
 
         for maps in stream_gradients(work.model, kept(), output=output):

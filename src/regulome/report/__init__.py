@@ -1,0 +1,12 @@
+"""What people look at: figures, and one HTML page that opens anywhere."""
+
+from regulome.lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "comparison_figure": "figures.comparison",
+        "report": "write",
+        "save_figure": "figures.style",
+    },
+)
