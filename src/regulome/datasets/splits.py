@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def describe_split(dataset: Dataset, parts: Assignment) -> str:
     words = []
     for part in PARTS:
         rows = parts == part
-        names = _in_order(set(chromosomes[rows]))
+        names = in_order(set(chromosomes[rows]))
         where = f" ({', '.join(names)})" if apart and len(names) <= 8 else f" ({len(names)} chromosomes)" * apart
         words.append(f"{part} {rows.sum():,}{where}")
     left = int((parts == "").sum())
@@ -130,11 +130,11 @@ def _counts(dataset: Dataset) -> dict[str, int]:
             file=dataset.path,
             cure="use --split published, or a file of ids and splits",
         )
-    return {name: counts[name] for name in _in_order(counts)}
+    return {name: counts[name] for name in in_order(counts)}
 
 
-def _in_order(names: Mapping[str, int] | set[str]) -> list[str]:
-    """Sort names so that chr2 comes before chr10."""
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort chromosome names so that chr2 comes before chr10."""
     return sorted(names, key=lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)])
 
 
@@ -154,7 +154,7 @@ def _by_chromosomes(dataset: Dataset, test: Sequence[str], valid: Sequence[str])
         size = sum(counts[name] for name in tests)
         folds = min(len(rest), max(2, round(sum(rest.values()) / size)))
         valids = set(_folds(rest, folds)[0]) if len(rest) > 1 else set()
-        logger.info("validation chromosomes, chosen by size: %s", ", ".join(_in_order(valids)) or "none are left")
+        logger.info("validation chromosomes, chosen by size: %s", ", ".join(in_order(valids)) or "none are left")
     return _by_name(dataset, tests, valids)
 
 
@@ -185,7 +185,7 @@ def _folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
     """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
     members: list[list[str]] = [[] for _ in range(folds)]
     sizes = [0] * folds
-    order = {name: place for place, name in enumerate(_in_order(set(counts)))}
+    order = {name: place for place, name in enumerate(in_order(set(counts)))}
     for name in sorted(counts, key=lambda name: (-counts[name], order[name])):
         smallest = sizes.index(min(sizes))
         members[smallest].append(name)
