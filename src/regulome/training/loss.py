@@ -1,0 +1,64 @@
+"""Losses of both tasks, and the two numbers that validation looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from regulome.datasets.dataset import Dataset
+from regulome.recipes.schema import TrainingSection
+from regulome.training import metrics
+
+
+class Loss:
+    """Binary cross-entropy with logits, or squared error.
+
+    Args:
+        task: "classification" or "regression".
+        positive_weight: Weight of positive labels, [targets]; None = 1.
+        smoothing: Share of each label that is spread evenly over both classes.
+    """
+
+    def __init__(self, task: str, positive_weight: Tensor | None = None, smoothing: float = 0.0) -> None:
+        self.task, self.positive_weight, self.smoothing = task, positive_weight, smoothing
+
+    def __call__(self, output: Tensor, target: Tensor, *, smooth: bool = True) -> Tensor:
+        """Return the mean loss over examples and targets, both [batch, targets]."""
+        if self.task == "regression":
+            return F.mse_loss(output, target)
+        if smooth and self.smoothing:
+            target = target * (1 - self.smoothing) + self.smoothing / 2
+        return F.binary_cross_entropy_with_logits(output, target, pos_weight=self.positive_weight)
+
+
+def make_loss(
+    training: TrainingSection, dataset: Dataset, rows: npt.NDArray[np.int64], device: torch.device | str
+) -> Loss:
+    """Make the loss of a recipe; "balanced" weights are counted on the training rows."""
+    if dataset.task == "regression":
+        return Loss(dataset.task)
+    weight = None
+    if training.positive_weight == "balanced":
+        share = np.asarray(dataset.targets[rows], np.float64).mean(axis=0).clip(1e-6, 1 - 1e-6)
+        weight = torch.as_tensor((1 - share) / share, dtype=torch.float32, device=device)
+    elif training.positive_weight != 1.0:
+        weight = torch.full((dataset.targets.shape[1],), float(training.positive_weight), device=device)
+    return Loss(dataset.task, weight, training.label_smoothing)
+
+
+def validation_score(task: str, truth: npt.NDArray[np.float32], output: npt.NDArray[np.float32]) -> float:
+    """Return AUROC (classification) or Pearson's correlation, mean over the targets on which it is defined.
+
+    Args:
+        task: "classification" or "regression".
+        truth: [examples, targets].
+        output: Logits or values, [examples, targets].
+    """
+    metric = metrics.auroc if task == "classification" else metrics.pearson
+    once = np.ones((1, len(truth)))
+    columns = zip(truth.T.astype(np.float64), output.T.astype(np.float64), strict=True)
+    scores = np.array([metric(y, s, once)[0] for y, s in columns])
+    return float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")

@@ -1,0 +1,271 @@
+"""The run folder: what training leaves, and how everything later reads it.
+
+``run.json`` says what the run is; ``recipe.toml`` how it was trained; ``splits.parquet`` which example was in which
+part; ``weights.safetensors`` (``member-I/weights.safetensors`` for ensembles) hold preprocessing and network;
+``history.csv`` has a row per epoch; ``predictions.parquet`` the predictions for validation and test;
+``metrics.json`` the metrics of the test part. While a run is trained its folder is called ``NAME.partial``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import polars as pl
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from regulome import storage
+from regulome.datasets.dataset import Dataset, open_dataset
+from regulome.errors import InputError
+from regulome.models.preprocess import Predictor
+from regulome.recipes.load import load_recipe
+from regulome.recipes.schema import Recipe
+from regulome.training.build import new_predictor
+
+FORMAT: Final = "regulome-run"
+SCHEMA: Final = 1
+INFO, RECIPE, SPLITS, HISTORY = "run.json", "recipe.toml", "splits.parquet", "history.csv"
+PREDICTIONS, METRICS, WEIGHTS = "predictions.parquet", "metrics.json", "weights.safetensors"
+
+
+class DatasetRecord(BaseModel):
+    """Which dataset a run was trained on."""
+
+    path: str
+    checksum: str
+
+
+class RunInfo(BaseModel):
+    """The content of ``run.json``.
+
+    Attributes:
+        format: Always ``"regulome-run"``.
+        schema_version: Version of the folder's layout, ``schema`` in the file.
+        status: ``"training"`` until everything is there, then ``"complete"``.
+        recipe: Name of the recipe.
+        model: Name of the network.
+        line: Line of work.
+        task: ``"classification"`` or ``"regression"``.
+        marks: Names of the marks, in the order in which the network takes them.
+        bins: Number of bins.
+        bin_size: Width of a bin in base pairs.
+        target_names: Name of each output.
+        dataset: The dataset; None for imported weights.
+        split: The split in words.
+        members: Seed of each member.
+        hyperparameters: For each member what was chosen on the validation part, in addition to the recipe's.
+        parameters: Trainable parameters of a member.
+        device: The device in words.
+        devices: Number of devices.
+        seconds: Time spent training, over all members.
+        created: When training began (ISO 8601, UTC).
+        versions: Versions of regulome and of what it computes with.
+    """
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    format: Literal["regulome-run"] = FORMAT
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    status: Literal["training", "complete"] = "training"
+    recipe: str
+    model: str
+    line: str = "expression"
+    task: Literal["classification", "regression"]
+    marks: list[str]
+    bins: int
+    bin_size: int
+    target_names: list[str]
+    dataset: DatasetRecord | None = None
+    split: str = ""
+    members: list[int] = Field(min_length=1)
+    hyperparameters: list[dict[str, Any]] = Field(default_factory=list)
+    parameters: int = 0
+    device: str = ""
+    devices: int = 1
+    seconds: float = 0.0
+    created: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of ``run.json``."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run; make one with :func:`open_run`.
+
+    Attributes:
+        path: The run folder.
+        info: The content of ``run.json``.
+        recipe: The resolved recipe.
+    """
+
+    path: Path
+    info: RunInfo
+    recipe: Recipe = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @property
+    def splits(self) -> pl.DataFrame:
+        """Columns ``id`` and ``split`` (train, valid, test or empty), one row per example of the dataset."""
+        if not (self.path / SPLITS).exists():
+            return pl.DataFrame(schema={"id": pl.String, "split": pl.String})
+        return pl.read_parquet(self.path / SPLITS)
+
+    def models(self, device: str | torch.device = "cpu") -> list[Predictor]:
+        """Load every member: raw marks [batch, mark, bin] in, logit or value [batch, targets] out; in eval mode.
+
+        Raises:
+            InputError: Weights are missing, damaged, or of another architecture.
+        """
+        members = []
+        for member in range(len(self.info.members)):
+            predictor = new_predictor(
+                self.recipe,
+                marks=len(self.info.marks),
+                bins=self.info.bins,
+                task=self.info.task,
+                hyperparameters=self.info.hyperparameters[member] if self.info.hyperparameters else None,
+            )
+            load_weights_into(predictor, self.path / weights_name(member, len(self.info.members)))
+            members.append(predictor.to(device).eval())
+        return members
+
+    def dataset(self) -> Dataset:
+        """Open the dataset that the run was trained on.
+
+        Raises:
+            InputError: It was moved or has changed.
+        """
+        if self.info.dataset is None:
+            raise InputError("the run has no dataset of its own", file=self.path, cure="name a dataset")
+        path = Path(self.info.dataset.path)
+        if not path.exists():
+            raise InputError(f"its dataset {path} is gone", file=self.path, cure="name the dataset where it is now")
+        dataset = open_dataset(path)
+        if dataset.checksum != self.info.dataset.checksum:
+            raise InputError(
+                f"its dataset {path} is not the one it was trained on",
+                file=self.path,
+                cure="name the dataset to use, or train again",
+            )
+        return dataset
+
+    def predictions(self) -> pl.DataFrame:
+        """Predictions for the validation and test parts: region, id, split, then NAME and NAME_true per target."""
+        return pl.read_parquet(_present(self.path / PREDICTIONS))
+
+    def history(self) -> pl.DataFrame:
+        """One row per member and epoch; ``valid_auroc`` or ``valid_pearson`` is null, depending on the task."""
+        numbers = ("train_loss", "valid_loss", "valid_auroc", "valid_pearson", "learning_rate", "seconds")
+        return pl.read_csv(_present(self.path / HISTORY), schema_overrides=dict.fromkeys(numbers, pl.Float64))
+
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of the test part with intervals, as :func:`regulome.training.evaluate` returns them."""
+        content: dict[str, Any] = json.loads(_present(self.path / METRICS).read_text("utf-8"))
+        return content
+
+
+def open_run(path: str | os.PathLike[str] | Run) -> Run:
+    """Open a run folder; an opened run is returned as it is.
+
+    Raises:
+        InputError: It is no complete run, or of another schema version.
+    """
+    if isinstance(path, Run):
+        return path
+    folder = Path(path).absolute()
+    if not folder.exists():
+        partial = partial_folder(folder)
+        if partial.exists():
+            raise InputError("is not finished", file=partial, cure="finish it with `regulome train … --resume`")
+        raise InputError("no such run", file=path, cure="check the path")
+    info = read_info(folder)
+    if info.status != "complete":
+        raise InputError("is not finished", file=path, cure="finish it with `regulome train … --resume`")
+    return Run(folder, info, load_recipe(_present(folder / RECIPE)))
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Read and check ``run.json``.
+
+    Raises:
+        InputError: It is missing, damaged, or of another format or schema version.
+    """
+    file = folder / INFO
+    if not file.is_file():
+        raise InputError(f"is not a run: it has no {INFO}", file=folder, cure="make one with `regulome train`")
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", file=file, cure="train again") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"is not the record of a run, expected format {FORMAT!r}", file=file)
+    if content.get("schema") != SCHEMA:
+        raise InputError(
+            f"the run has schema version {content.get('schema')!r}, this release reads version {SCHEMA}",
+            file=file,
+            cure="train again, or install the release that wrote it",
+        )
+    try:
+        return RunInfo.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{where}: {first['msg']}", file=file, cure="train again") from None
+
+
+def partial_folder(out: Path) -> Path:
+    """Return the name of a run's folder while it is trained."""
+    return out.with_name(out.name + ".partial")
+
+
+def weights_name(member: int, members: int) -> str:
+    """Return the weights file of a member, relative to the run folder."""
+    return WEIGHTS if members == 1 else f"member-{member}/{WEIGHTS}"
+
+
+def save_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Write a state dictionary as safetensors; the file appears when it is complete."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage.new_file(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+
+
+def load_weights_into(predictor: Predictor, path: Path) -> None:
+    """Load weights that :func:`save_weights` wrote.
+
+    Raises:
+        InputError: The file is missing or damaged, or belongs to another architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(storage.existing_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"weights cannot be read: {error}", file=path, cure="train again") from None
+    try:
+        predictor.load_state_dict(weights)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(
+            f"the weights belong to another architecture than the recipe's: {detail}",
+            file=path,
+            cure="use the recipe.toml that was stored with them",
+        ) from None
+
+
+def _present(path: Path) -> Path:
+    return storage.existing_file(path)
