@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from regulome.models.encoders import RecurrentEncoder
+from regulome.models.encoders import RecurrentEncoder, encode_many
 from regulome.models.hyperparameters import Task, check_count, check_number, check_task
 from regulome.models.registry import Paper, register
 
@@ -77,7 +77,6 @@ class AttentiveChrome(nn.Module):
         return {"bins": alpha, "marks": beta}
 
     def _answer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        pairs = [encoder(x[:, m, :, None]) for m, encoder in enumerate(self.rnn_hms)]
-        alpha = torch.stack([weights for _, weights in pairs], dim=1)
-        gene, beta = self.hm_level_rnn_1(torch.stack([vector for vector, _ in pairs], dim=1))
+        vectors, alpha = encode_many(self.rnn_hms, x[:, :, :, None])
+        gene, beta = self.hm_level_rnn_1(vectors)
         return self.fdiff1_1(gene), alpha, beta
