@@ -288,7 +288,7 @@ def _read_table(path: Path) -> pl.DataFrame:
         if path.suffix == ".parquet":
             table = pl.read_parquet(path)
         else:
-            table = pl.read_csv(path, separator="\t", has_header=False, infer_schema=False, quote_char=None)
+            table = pl.read_csv(path, separator="\t", has_header=False, infer_schema=False)
             if table.width == 2:
                 table.columns = ["id", "split"]
                 if table.row(0)[0] == "id":
