@@ -6,8 +6,10 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "Expression": "expression",
+        "Finding": "inspection",
         "Genes": "genes",
         "Target": "targets",
+        "check_files": "check",
         "make_target": "targets",
         "read_expression": "expression",
         "read_genes": "genes",

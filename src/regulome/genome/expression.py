@@ -135,7 +135,7 @@ def choose_sample(path: str | os.PathLike[str], columns: dict[str, str], sample:
         columns[sample] = columns.pop(UNNAMED)
         return sample
     by_case = {name.lower(): name for name in columns}
-    near = [by_case[name] for name in difflib.get_close_matches(sample.lower(), by_case, n=4, cutoff=0.6)]
+    near = [by_case[name] for name in difflib.get_close_matches(sample.lower(), by_case, n=4, cutoff=0.5)]
     cure = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(f"has no sample {sample!r}", file=path, cure=f"{cure}it has {_listed(columns)}")
 
