@@ -11,7 +11,6 @@ from regulome.errors import InputError
 from regulome.genome.chromosomes import UNKNOWN, Names, key
 from regulome.genome.file_kinds import Kind
 from regulome.genome.inspection import Finding, Inspected, Severity, inspect
-from regulome.progress import progress
 
 __all__ = ["Finding", "Severity", "check_files"]
 
@@ -53,11 +52,9 @@ def check_files(
     named = [_split_mark(str(path)) for path in paths]
     files: list[Inspected] = []
     findings: list[Finding] = []
-    with progress("checking", len(named), "files") as advance:
-        for _, name in named:
-            files.append(inspect(name, Path(name), kind=(kinds or {}).get(name), sample=sample))
-            findings += files[-1].findings
-            advance(1)
+    for _, name in named:
+        files.append(inspect(name, Path(name), kind=(kinds or {}).get(name), sample=sample))
+        findings += files[-1].findings
     findings += _twice(named, files)
     findings += _names(files)
     findings += _assemblies(files)

@@ -11,8 +11,8 @@ from regulome.errors import InputError
 from regulome.genome.text import BadRows, count_fields, read_lines
 
 _COLUMNS = ("chrom", "source", "feature", "start", "end", "score", "strand", "frame", "attributes")
-#: Nine columns; 1-based start and end as whole numbers; a strand; attributes.
-_GOOD = r"^[^\t]+\t[^\t]*\t[^\t]+\t[0-9]{1,12}\t[0-9]{1,12}\t[^\t]*\t[-+.?]\t[^\t]*\t[^\t]+$"
+#: The first eight columns and the beginning of the ninth: 1-based start and end as whole numbers, a strand, attributes.
+_GOOD = r"^[^\t]+\t[^\t]*\t[^\t]+\t[0-9]{1,12}\t[0-9]{1,12}\t[^\t]*\t[-+.?]\t[^\t]*\t[^\t]"
 #: What a transcript's tags say about it, the most trusted first.
 CANONICAL_TAGS = ("Ensembl_canonical", "MANE_Select", "appris_principal", "basic")
 
@@ -49,7 +49,7 @@ def read_gtf(path: str | os.PathLike[str]) -> Gtf:
     """
     bad, tables, n_lines, features = BadRows(), [], 0, set[str]()
     for lines in read_lines(path):
-        good = pl.col("text").str.contains(_GOOD)
+        good = (pl.col("text").str.count_matches("\t", literal=True) == 8) & pl.col("text").str.contains(_GOOD)
         parsed, wrong = lines.filter(good), lines.filter(~good)
         if not wrong.is_empty():
             wrong = wrong.with_columns(_problem())
