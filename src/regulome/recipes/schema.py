@@ -101,16 +101,14 @@ class BaselineSection(Section):
     """What the scikit-learn baselines choose from; networks leave it alone."""
 
     costs: Annotated[list[float], Field(min_length=1)] = Field(
-        default=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
-        description="inverse strengths of the L2 penalty to try (for regression: inverse of ridge's alpha); the best "
-        "on the validation part is kept",
+        default=[1e-4, 1e-3, 1e-2],
+        description="inverse strengths C of the L2 penalty to try on the validation part (ridge: alpha = 1 / (2 C)), "
+        "unless model.hyperparameters has C",
     )
-    trees: int = Field(default=300, ge=1, description="number of trees of the random forest")
-    min_leaf: Annotated[list[int], Field(min_length=1)] = Field(
-        default=[5], description="smallest leaves (training genes) to try; the best on the validation part is kept"
-    )
-    max_features: float | Literal["sqrt", "log2"] = Field(
-        default="sqrt", description="inputs that each split of a tree may choose from: sqrt, log2 or a share"
+    leaves: Annotated[list[int], Field(min_length=1)] = Field(
+        default=[3, 10],
+        description="smallest leaves of the random forest, in training examples, to try on the validation part, "
+        "unless model.hyperparameters has min_samples_leaf",
     )
 
 

@@ -80,7 +80,7 @@ def fit_baseline(job: FitJob) -> tuple[Fitted, dict[str, Any]]:
     if best is None:
         raise InputError("the recipe names no setting to try", cure="give baseline.costs or baseline.leaves")
     weights = {name: value.clone() for name, value in best[2].state_dict().items()}
-    return Fitted(weights, history), best[3]
+    return {"weights": weights, "history": history}, best[3]
 
 
 def _say(chosen: dict[str, Any]) -> str:

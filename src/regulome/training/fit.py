@@ -8,7 +8,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +61,7 @@ class FitJob:
     title: str = ""
 
 
-@dataclass
-class Fitted:
+class Fitted(TypedDict):
     """A fitted member.
 
     Attributes:
@@ -133,7 +132,7 @@ class _Fit:
             self._save(mid_epoch=False)
         if self._stopped() and self.epoch < self.training.epochs:
             logger.info("%sno better epoch in %d: stopped", self.job.title, self.training.early_stopping)
-        return Fitted(self.best.weights, self.history)
+        return {"weights": self.best.weights, "history": self.history}
 
     def _stopped(self) -> bool:
         return 0 < self.training.early_stopping <= self.stale

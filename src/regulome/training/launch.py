@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import logging
 import logging.handlers
 import multiprocessing
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -27,7 +31,8 @@ def launch(work: Work[Result], job: object, *, device: torch.device, devices: in
     """Run ``work(fabric, job)`` on every device, and return what the first one returns.
 
     With several devices each gets a process of its own (spawned, so that it works from scripts, notebooks and tests);
-    gradients are averaged over them by DDP. ``job`` is pickled then, and messages of the first process come here.
+    gradients are averaged over them by DDP. ``job`` is pickled then, messages of the first process come here, and the
+    result may consist of tensors, numbers, text, lists, tuples and dictionaries.
     """
     if precision == "16-mixed" and device.type == "cpu":
         logger.info("16-mixed needs CUDA: using bf16-mixed on the CPU")
@@ -56,34 +61,61 @@ def launch(work: Work[Result], job: object, *, device: torch.device, devices: in
             # Without it a shell inside a SLURM job would be taken for a SLURM launch.
             plugins=[LightningEnvironment()],
         )
-        with _messages() as queue, _children(), _environment():
-            child: Work[Any] = _in_child
-            outcome = fabric.launch(child, work, job, queue, logging.getLogger("regulome").getEffectiveLevel())
-    if isinstance(outcome, RegulomeError):
-        raise outcome
-    return outcome  # type: ignore[no-any-return]
+        with tempfile.TemporaryDirectory() as folder, _messages() as queue, _children(), _environment():
+            answer = Path(folder) / "answer.pt"
+            level = logging.getLogger("regulome").getEffectiveLevel()
+            # Lightning searches what it is given for networks, but not inside a partial.
+            error = fabric.launch(functools.partial(_in_child, _Hush(), work, job, queue, level, answer))
+            if error is not None:
+                raise error
+            return cast(Result, torch.load(answer, weights_only=True))
 
 
-def _in_child(fabric: Any, work: Work[Result], job: object, queue: Any, level: int) -> Result | RegulomeError:
-    """Run in a spawned process: send messages to the parent, and return a user's error rather than a traceback."""
+def _in_child(
+    hush: _Hush, work: Work[Result], job: object, queue: Any, level: int, answer: Path, fabric: Any
+) -> object:
+    """Run in a spawned process: send messages to the parent, and return a user's error rather than a traceback.
+
+    The answer goes through a file: tensors in a queue die with the process that put them there.
+    """
     root = logging.getLogger("regulome")
     root.propagate = False
     root.setLevel(level if fabric.global_rank == 0 else logging.CRITICAL)
     root.addHandler(logging.handlers.QueueHandler(queue))
-    with _quiet_lightning():
-        try:
-            return work(fabric, job)
-        except RegulomeError as error:
-            return error
+    try:
+        result = work(fabric, job)
+    except RegulomeError as error:
+        return error
+    if fabric.global_rank == 0:
+        torch.save(result, answer)
+    return None
+
+
+class _Hush:
+    """Silences Lightning in a new process as soon as it arrives there: before the processes greet each other."""
+
+    def __reduce__(self) -> tuple[Callable[[], _Hush], tuple[()]]:
+        return _hush, ()
+
+
+def _hush() -> _Hush:
+    _silence_loggers()
+    warnings.simplefilter("ignore")
+    return _Hush()
+
+
+def _silence_loggers() -> None:
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's own messages and warnings to itself: regulome says what there is to say."""
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch", "lightning.fabric.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        importlib.import_module("lightning.fabric")
+        _silence_loggers()
         yield
 
 

@@ -313,13 +313,13 @@ def _fit_member(plan: _Plan, folder: Path, member: int) -> None:
 
 def _keep(folder: Path, member: int, members: int, fitted: Fitted, chosen: dict[str, Any], done: pl.DataFrame) -> None:
     """Store a finished member; its rows of history come last, because they say that it is finished."""
-    runs.save_weights(folder / runs.weights_name(member, members), fitted.weights)
+    runs.save_weights(folder / runs.weights_name(member, members), fitted["weights"])
     info = runs.read_info(folder)
     info.hyperparameters = [*info.hyperparameters[:member], chosen]
-    info.seconds += sum(float(row["seconds"] or 0) for row in fitted.history)
+    info.seconds += sum(float(row["seconds"] or 0) for row in fitted["history"])
     _write(folder / runs.INFO, info.to_json())
     with storage.new_file(folder / runs.HISTORY) as temporary:
-        pl.concat([done, pl.DataFrame(fitted.history, schema=_HISTORY_SCHEMA)]).write_csv(temporary)
+        pl.concat([done, pl.DataFrame(fitted["history"], schema=_HISTORY_SCHEMA)]).write_csv(temporary)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
 
 
