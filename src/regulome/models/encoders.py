@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -55,19 +55,20 @@ class RecurrentEncoder(nn.Module):
         return vectors[:, 0], None if weights is None else weights[:, 0]
 
 
-def encode_many(encoders: Sequence[RecurrentEncoder], x: Tensor) -> tuple[Tensor, Tensor | None]:
+def encode_many(modules: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tensor | None]:
     """Run encoders of one size side by side, each on its own inputs.
 
     On a CPU all their LSTMs are one recurrence (:mod:`regulome.models.recurrent`), which is several times faster than
     calling them one by one; elsewhere each runs by itself, on a GPU through cuDNN.
 
     Args:
-        encoders: The encoders.
+        modules: The :class:`RecurrentEncoder` of each, all of the same size.
         x: Inputs [batch, encoder, step, inputs].
 
     Returns:
         Vectors [batch, encoder, 2·hidden] and attention weights [batch, encoder, step] (None without attention).
     """
+    encoders = [module for module in modules if isinstance(module, RecurrentEncoder)]
     if x.device.type != "cpu":
         return _one_by_one(encoders, x)
     lstms = [encoder.rnn for encoder in encoders]
@@ -83,7 +84,7 @@ def encode_many(encoders: Sequence[RecurrentEncoder], x: Tensor) -> tuple[Tensor
         vectors, attention = attend_many(states, weights, torch.stack(contexts))
         return vectors.permute(2, 0, 1), attention.permute(2, 1, 0)
     last = lstm_many(both_ways(states), weights, lstms[0].hidden_size)[-1]
-    return last.unflatten(0, (-1, 2)).flatten(1, 2).permute(2, 0, 1), None
+    return last.reshape(len(encoders), -1, x.shape[0]).permute(2, 0, 1), None
 
 
 def _one_by_one(encoders: Sequence[RecurrentEncoder], x: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -60,9 +60,9 @@ def lstm_many(x: Tensor, weights: Tensor, hidden: int) -> Tensor:
         hidden: Hidden units.
 
     Returns:
-        States [step, stream, hidden, example]. First derivatives flow to ``x`` and ``weights``.
+        States [step, stream, hidden, example], not to be written to. First derivatives flow to ``x`` and ``weights``.
     """
-    states: Tensor = _States.apply(x, weights, hidden)
+    states: Tensor = _States.apply(x, weights, hidden)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -79,7 +79,7 @@ def attend_many(x: Tensor, weights: Tensor, contexts: Tensor) -> tuple[Tensor, T
     Returns:
         Vectors Σ a[t] h[t], [LSTM, 2·hidden, example], and weights a, [step, LSTM, example].
     """
-    vectors, attention = _Attended.apply(both_ways(x), weights, contexts)
+    vectors, attention = _Attended.apply(both_ways(x), weights, contexts)  # type: ignore[no-untyped-call]
     return vectors, attention
 
 
@@ -124,7 +124,7 @@ class _Tape:
         minus_one = x.new_tensor(-1.0)
         states = self.states.unbind(0)
         gates = self.gates.unbind(0)
-        split = [gate.split(H, dim=1) for gate in gates]
+        split = [gate.chunk(4, dim=1) for gate in gates]
         cells, tanhs = self.cells.unbind(0), self.tanhs.unbind(0)
         for t, (row, state) in enumerate(zip(stacked.unbind(0)[:-1], states, strict=True)):
             now = t if keep else 0
@@ -140,7 +140,8 @@ class _Tape:
     @property
     def states(self) -> Tensor:
         """All h[t], [step, stream, hidden, example]."""
-        return self.stacked[1:, :, : self.hidden]
+        states: Tensor = self.stacked[1:, :, : self.hidden]
+        return states
 
     def backward(self, receive: Callable[[int, Tensor], object], *, inputs: bool) -> tuple[Tensor | None, Tensor]:
         """Walk back from the last step; return the gradients of the inputs (if wanted) and of the weights.
@@ -160,13 +161,13 @@ class _Tape:
         dw = torch.zeros_like(self.weights)
         d = torch.zeros_like(self.gates[0])
         dh, dcell, work = (torch.zeros_like(self.cells[0]) for _ in range(3))
-        di, df, dg, do = d.split(H, dim=1)
+        di, df, dg, do = d.chunk(4, dim=1)
         through_cell = d.view(streams, 4, H, examples)[:, :3]
         dcell_of_each = dcell[:, None]
         cells, tanhs, states = self.cells.unbind(0), self.tanhs.unbind(0), self.states.unbind(0)
         gates, rows = self.gates.unbind(0), self.stacked.transpose(2, 3).unbind(0)
         for t in range(steps - 1, -1, -1):
-            i, f, g, o = gates[t].split(H, dim=1)
+            i, f, g, o = gates[t].chunk(4, dim=1)
             receive(t, dh)
             torch.baddbmm(dh, to_h, d, out=dh)
             _tanh_backward(o, tanhs[t], grad_input=work)
@@ -200,7 +201,7 @@ class _States(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, None]:  # type: ignore[override]
         dx, dw = ctx.tape.backward(lambda t, dh: dh.copy_(grads[0][t]), inputs=ctx.needs_input_grad[0])
         return dx, dw, None
 
@@ -221,15 +222,15 @@ class _Attended(torch.autograd.Function):
             vectors.addcmul_(state, weight)
         if keep:
             ctx.tape, ctx.context, ctx.each = tape, context, each
-        return vectors.unflatten(0, (-1, 2)).flatten(1, 2), attention
+        return vectors.reshape(len(contexts), -1, vectors.shape[2]), attention
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
         tape, each = ctx.tape, ctx.each
         dvectors = grads[0].reshape(tape.cells[0].shape)
-        # How much each step's weight matters: Σ over units of h[t] · dvector, plus what came for the weights themselves.
+        # How much each step's weight matters: Σ over units of h[t] · dvector, plus what came for it.
         dweights = torch.empty_like(each)
         work = torch.empty_like(dvectors)
         for state, out in zip(tape.states.unbind(0), dweights.unbind(0), strict=True):

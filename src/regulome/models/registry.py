@@ -17,7 +17,7 @@ from regulome.errors import InputError
 Network = TypeVar("Network", bound=type[nn.Module])
 
 # Files of this room that register networks, in the order in which they are listed.
-_FILES = ("deepchrome", "attentivechrome", "linear", "random_forest")
+_FILES = ("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest")
 
 # What a network of each kind of input is made with when its parameters are counted for the list.
 _SIZES: Mapping[str, Mapping[str, int]] = {"marks": {"marks": 5, "bins": 100}}

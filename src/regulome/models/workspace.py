@@ -31,7 +31,7 @@ class Workspace:
         # Each tensor starts on a cache line.
         sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes]
         self._block = _take(sum(sizes), like)
-        parts = self._block[: sum(sizes)].split(sizes)
+        parts = torch.split(self._block[: sum(sizes)], sizes)
         self.tensors = [part[: math.prod(shape)].view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def __del__(self) -> None:
