@@ -23,12 +23,11 @@ from regulome.genome.genes import Genes, read_genes
 from regulome.genome.signals import detect_kind, read_signal
 from regulome.genome.targets import make_target
 from regulome.genome.windows import Windows
-from regulome.progress import progress
 
 logger = logging.getLogger(__name__)
 
-#: What a track file can hold.
-KINDS = ("reads", "track", "peaks")
+#: What a file can hold, and how it can be summed up over a bin.
+STATISTICS = {"reads": (), "track": ("mean", "max", "sum"), "peaks": ("max", "sum", "presence")}
 
 
 def prepare_expression(
@@ -51,7 +50,8 @@ def prepare_expression(
     count: str = "overlap",
     extend: int | None = None,
     min_mapq: int = 0,
-    keep_duplicates: bool = True,
+    keep_duplicates: bool = False,
+    value: str | None = None,
     skip_invalid: bool = False,
     overwrite: bool = False,
 ) -> Dataset:
@@ -77,12 +77,14 @@ def prepare_expression(
         chromosomes: Keep genes on these chromosomes only; empty keeps all.
         exclude_chromosomes: Leave out genes on these.
         kinds: ``reads``, ``track`` or ``peaks`` for marks whose file does not tell by itself.
-        statistic: Value of a bin, for tracks and peaks; None takes the mean of tracks and the maximum of peaks.
+        statistic: Value of a bin: ``mean``, ``max`` or ``sum`` of tracks, ``max``, ``sum`` or ``presence`` of peaks;
+            None takes the mean of tracks and the maximum of peaks.
         uncovered: What bases without a value are in a mean: ``zero``, or ``ignore`` to leave them out.
         count: Reads in every bin they ``overlap``, or by their ``five_prime`` end.
         extend: Extend reads to this many base pairs.
         min_mapq: Least mapping quality (BAM).
         keep_duplicates: Count reads that are marked as duplicates (BAM).
+        value: Value of a peak: ``signalValue``, ``score`` or ``presence``; None goes by the format.
         skip_invalid: Leave invalid rows out and count them in the record, instead of refusing the file.
         overwrite: Replace an existing dataset.
 
@@ -94,7 +96,9 @@ def prepare_expression(
         OSError: The disk is full.
     """
     files = {mark: storage.existing_file(file) for mark, file in tracks.items()}
-    found_kinds = _check_tracks(files, kinds or {})
+    found_kinds = _check_tracks(files, kinds or {}, statistic)
+    if statistic == "presence":
+        statistic, value = "max", "presence"
     storage.check_target(out, overwrite=overwrite)
     annotation = read_genes(genes, tss=tss, biotype=biotype, skip_invalid=skip_invalid)
     levels = read_expression(expression, sample, skip_invalid=skip_invalid)
@@ -111,6 +115,7 @@ def prepare_expression(
         "extend": extend,
         "min_mapq": min_mapq,
         "keep_duplicates": keep_duplicates,
+        "value": value,
         "skip_invalid": skip_invalid,
     }
     with (
@@ -145,8 +150,8 @@ def prepare_expression(
     return open_dataset(out)
 
 
-def _check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str]) -> dict[str, str]:
-    """Find the kind of each track from its first lines."""
+def _check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str], statistic: str | None) -> dict[str, str]:
+    """Find the kind of each track, by its name or its first lines, and whether the statistic suits it."""
     if not files:
         raise InputError("no track was given", cure="give at least one: --track H3K4me3=H3K4me3.bigWig")
     marks: dict[Path, str] = {}
@@ -159,9 +164,17 @@ def _check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str]) -> dict[s
     for mark, kind in kinds.items():
         if mark not in files:
             raise InputError(f"a kind is given for {mark!r}, which is no track", cure=f"tracks are {', '.join(files)}")
-        if kind not in KINDS:
-            raise InputError(f"unknown kind {kind!r} of {mark}", cure=f"give one of {', '.join(KINDS)}")
-    return {mark: kinds.get(mark) or detect_kind(file) for mark, file in files.items()}
+        if kind not in STATISTICS:
+            raise InputError(f"unknown kind {kind!r} of {mark}", cure=f"give one of {', '.join(STATISTICS)}")
+    found = {mark: kinds.get(mark) or detect_kind(file) for mark, file in files.items()}
+    for mark, kind in found.items():
+        if statistic is not None and STATISTICS[kind] and statistic not in STATISTICS[kind]:
+            raise InputError(
+                f"{mark} is a file of kind {kind!r}, which has no {statistic!r}",
+                file=files[mark],
+                cure=f"give one of {', '.join(STATISTICS[kind])}",
+            )
+    return found
 
 
 def _join(
@@ -222,13 +235,11 @@ def _fill(
         unit="reads" if counts else "signal",
     )
     records = []
-    with progress("reading tracks", len(files), "files") as advance:
-        for place, (mark, file) in enumerate(files.items()):
-            signal = read_signal(file, windows, kind=kinds[mark], **options)
-            array[:, place] = signal.values
-            if not signal.values.any():
-                logger.warning("%s: %s has no signal in any window", file, mark)
-            records.append(signal.record)
-            advance(1)
+    for place, (mark, file) in enumerate(files.items()):
+        signal = read_signal(file, windows, kind=kinds[mark], **options)
+        array[:, place] = signal.values
+        if not signal.values.any():
+            logger.warning("%s: %s has no signal in any window", file, mark)
+        records.append(signal.record)
     writer.narrow("marks")
     return records

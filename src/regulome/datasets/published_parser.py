@@ -56,7 +56,7 @@ def parse_genes(
     labels: npt.NDArray[np.float32],
     lines: npt.NDArray[np.int64],
     ids: npt.NDArray[np.uint8],
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int, int]:
     """Parse whole genes from the start of ``buffer``.
 
     Rows are ``ID[_ANYTHING],BIN,COUNT…`` or ``NAME_BIN,COUNT…``, then the label where there is one. Blank lines are
@@ -73,12 +73,12 @@ def parse_genes(
         ids: Filled with the first field of each gene's first row, each with a newline.
 
     Returns:
-        Number of whole genes, bytes that they take, bytes of ``ids``, and the 0-based line that does not belong where
-        it is, or -1.
+        Number of whole genes, the bytes and lines that they take, bytes of ``ids``, and the 0-based line that does not
+        belong where it is, or -1.
     """
     size, marks = len(buffer), values.shape[1]
     columns = marks + labelled + bin_column
-    gene = used = p = line = row = 0
+    gene = used = used_lines = p = line = row = 0
     written = kept = first = first_end = start_line = 0
     label = 0.0
     while p < size:
@@ -95,15 +95,15 @@ def parse_genes(
         if p >= size:
             break
         if buffer[p] == _NEWLINE:
-            return gene, used, kept, line
+            return gene, used, used_lines, kept, line
         end = p
         if cut < 0:
             if not bin_column:
-                return gene, used, kept, line
+                return gene, used, used_lines, kept, line
             cut = end
         if row == 0:
             if cut == begin:
-                return gene, used, kept, line
+                return gene, used, used_lines, kept, line
             first, first_end = begin, cut
             start_line = line
             for q in range(begin, end):
@@ -113,14 +113,14 @@ def parse_genes(
             written += 1
         else:
             if cut - begin != first_end - first:
-                return gene, used, kept, line
+                return gene, used, used_lines, kept, line
             for q in range(cut - begin):
                 if buffer[begin + q] != buffer[first + q]:
-                    return gene, used, kept, line
+                    return gene, used, used_lines, kept, line
         if not bin_column:
             found, good = _number(buffer, cut + 1, end)
             if not good or found != row + 1:
-                return gene, used, kept, line
+                return gene, used, used_lines, kept, line
         for column in range(columns):
             p += 1
             begin = p
@@ -139,15 +139,15 @@ def parse_genes(
                 end = p - 1 if buffer[p] == _NEWLINE and buffer[p - 1] == _RETURN else p
                 value, good = _number(buffer, begin, end)
                 if not good or buffer[p] != stop:
-                    return gene, used, kept, line
+                    return gene, used, used_lines, kept, line
             if bin_column and column == 0:
                 if value != row + 1:
-                    return gene, used, kept, line
+                    return gene, used, used_lines, kept, line
             elif labelled and column == columns - 1:
                 if row == 0:
                     label = value
                 if value != label or (value != 0.0 and value != 1.0):
-                    return gene, used, kept, line
+                    return gene, used, used_lines, kept, line
             else:
                 values[gene, column - bin_column, row] = value
         if p >= size:
@@ -158,5 +158,5 @@ def parse_genes(
         if row == bins:
             labels[gene], lines[gene] = label, start_line
             gene += 1
-            row, used, kept = 0, p, written
-    return gene, used, kept, -1
+            row, used, used_lines, kept = 0, p, line, written
+    return gene, used, used_lines, kept, -1

@@ -61,22 +61,23 @@ def read_genes(path: str | os.PathLike[str], layout: Layout, marks: int) -> Iter
         if not rest.endswith(b"\n"):
             rest += b"\n"
         rest = rest.replace(b'"', b"")
-        genes, used = _parse(rest, layout, marks, line, path)
+        genes, used, lines = _parse(rest, layout, marks, line, path)
         if len(genes.ids):
             yield genes
-        line += rest.count(b"\n", 0, used)
+        line += lines
         rest = rest[used:]
     if rest.strip():
         explain(rest, layout, marks, line, path)
 
 
-def _parse(text: bytes, layout: Layout, marks: int, line: int, path: str | os.PathLike[str]) -> tuple[Genes, int]:
-    """Parse the whole genes at the start of some text, and return how many bytes they take."""
-    room = text.count(b"\n") // layout.bins
+def _parse(text: bytes, layout: Layout, marks: int, line: int, path: str | os.PathLike[str]) -> tuple[Genes, int, int]:
+    """Parse the whole genes at the start of some text, and return how many bytes and lines they take."""
+    # Every column takes two bytes at least, with what ends it.
+    room = len(text) // (2 * len(layout.columns(marks)) * layout.bins)
     values = np.empty((room + 1, marks, layout.bins), np.float32)
     labels, lines = np.empty(room + 1, np.float32), np.empty(room + 1, np.int64)
     ids = np.empty(len(text) + 1, np.uint8)
-    n, used, written, wrong = parse_genes(
+    n, used, used_lines, written, wrong = parse_genes(
         np.frombuffer(text, np.uint8), layout.bins, layout.bin_column, layout.labelled, values, labels, lines, ids
     )
     if wrong >= 0:
@@ -96,4 +97,4 @@ def _parse(text: bytes, layout: Layout, marks: int, line: int, path: str | os.Pa
         values=values[:n],
         labels=labels[:n] if layout.labelled else None,
     )
-    return genes, used
+    return genes, used, used_lines

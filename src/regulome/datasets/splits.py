@@ -168,8 +168,9 @@ def _resolve(dataset: Dataset, wanted: Sequence[str], counts: Mapping[str, int])
     for name in wanted:
         if name not in found:
             raise InputError(f"unknown chromosome {name!r}", file=dataset.path, cure=cure)
-        if found[name] != name:
-            logger.info("matched %s = %s", name, found[name])
+    differ = [f"{name} = {found[name]}" for name in wanted if found[name] != name]
+    if differ:
+        logger.info("matched %s", ", ".join(differ))
     return set(found.values())
 
 
