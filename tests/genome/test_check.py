@@ -6,6 +6,7 @@ import pybigtools
 import pysam
 import pytest
 
+from regulome.errors import InputError
 from regulome.genome.check import check_files
 from regulome.genome.file_kinds import find_kind
 
@@ -76,8 +77,8 @@ def test_kinds_by_content(inputs, tmp_path):
         "a.txt": (GTF, "genes"),
         "b.txt": (EXPRESSION, "expression"),
         "c.bed": (READS, "reads"),
-        "d.bed": (READS + "chr1\t5\t90\tx\t0\t+\n", "peaks"),
-        "e.txt": ("chr1\t0\t5\t0.5\n", "bedGraph"),
+        "d.bed": (READS[:-2] + ".\n", "peaks"),
+        "e.bdg": ("chr1\t0\t5\t0.5\n", "bedGraph"),
         "f.bed": ("chr1\t0\t1\tENSG00000000001\n", "genes"),
         "g.tsv": ("gene_id\tchrom\ttss\tstrand\nA\tchr1\t5\t+\n", "genes"),
         "h.bed": ("chr1\t0\t5\n", "peaks"),
@@ -89,6 +90,11 @@ def test_kinds_by_content(inputs, tmp_path):
         assert find_kind(tmp_path / name) == kind, name
     for name, kind in [("H3K27ac.bw", "bigWig"), ("H3K9me3.bam", "alignments")]:
         assert find_kind(shutil.copy(inputs / name, tmp_path / "copy")) == kind
+    (tmp_path / "k.txt").write_text(READS)
+    with pytest.raises(InputError, match="its name does not tell what it holds"):
+        find_kind(tmp_path / "k.txt")
+    with pytest.raises(InputError, match="convert it to BAM"):
+        find_kind(shutil.copy(inputs / "H3K9me3.sam", tmp_path / "l.sam"))
 
 
 def test_every_wrong_row_is_counted_and_the_first_are_named(inputs):
@@ -135,8 +141,9 @@ def test_all_files_are_looked_at_after_the_first_error(inputs):
         (2, "the value of E2 is 'x', no number"),
         (3, "the value of E1 is -3; expression cannot be negative (are these logarithms?)"),
     ]
-    assert errors["cut.bw"] == [(None, "cannot be read as bigWig: it is truncated or damaged")]
-    assert errors["text.bw"] == [(None, "is not bigWig")]
+    assert errors["cut.bw"] == [(None, errors["cut.bw"][0][1])]
+    assert "bigWig is damaged or ends early" in errors["cut.bw"][0][1]
+    assert errors["text.bw"] == [(None, "is not bigWig, as its name says")]
     assert len(errors["cut.bam"]) == 1
     assert errors["absent.gtf"] == [(None, "no such file")]
     assert any(f.problem == "column name holds no expression values" for f in findings)

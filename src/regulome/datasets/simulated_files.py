@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pybigtools
 import pysam
+from pysam.utils import SamtoolsError
 
 from regulome.datasets.simulated_world import READ_LENGTH, Floats, Mark, Reads, World
 
@@ -122,9 +125,15 @@ def write_bam(path: Path, world: World, reads: Reads) -> None:
     )
     sam = path.with_suffix(".sam")
     sam.write_bytes(header.encode() + _table(table))
-    pysam.view("--no-PG", "-b", "-o", str(path), str(sam), catch_stdout=False)
-    sam.unlink()
-    pysam.index(str(path))
+    try:
+        pysam.view("--no-PG", "-b", "-o", str(path), str(sam), catch_stdout=False)
+        sam.unlink()
+        pysam.index(str(path))
+    except SamtoolsError as error:
+        # samtools tells only in words why it could not write.
+        full = "No space left" in str(error)
+        code = errno.ENOSPC if full else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def write_big_wig(path: Path, world: World, reads: Reads) -> None:

@@ -16,14 +16,15 @@ from regulome.errors import InputError
 from regulome.genome.bam import Alignments, chromosome_sizes
 from regulome.genome.chromosomes import ELSEWHERE, Names
 from regulome.genome.expression import choose_sample, read_expression_text, sample_values
-from regulome.genome.file_kinds import Kind, find_kind, is_big_wig
+from regulome.genome.file_kinds import Kind, find_kind
 from regulome.genome.genes import gene_file_kind, normalize_ids, read_genes
 from regulome.genome.gtf import read_gtf
+from regulome.genome.peaks import VALUES, choose_value
 from regulome.genome.row_problems import find_row_problems
 from regulome.genome.rows import Block, Rows, Tally
 from regulome.genome.start_sites import read_start_sites
 from regulome.genome.text import KEPT_ROWS, BadRows, read_lines
-from regulome.storage import existing_file
+from regulome.genome.tracks import bigwig_sizes, is_bigwig
 
 Severity = Literal["error", "warning", "note"]
 
@@ -209,8 +210,9 @@ def _take_blocks(found: Inspected, names: Names, blocks: Iterable[Block], tally:
 
 
 def _inspect_rows(found: Inspected) -> None:
-    columns = _count_columns(found.path)
-    value = {"bedGraph": 4, "peaks": 7 if columns >= 9 else 5 if columns >= 5 else 0}.get(found.kind or "", 0)
+    value = 4 if found.kind == "bedGraph" else 0
+    if found.kind == "peaks":
+        value = VALUES[choose_value(found.path)]
     names = _EveryName(found.path)
     rows = Rows(found.path, names, value=value, skip_invalid=True, description=f"checking {found.path.name}")
     try:
@@ -219,11 +221,6 @@ def _inspect_rows(found: Inspected) -> None:
         if rows.tally.skipped:
             first = find_row_problems(found.path, value_column=value)
             found.add_rows(BadRows(first, rows.tally.skipped))
-
-
-def _count_columns(path: Path) -> int:
-    pieces = (table.filter(~pl.col("text").str.contains(r"^(track|browser)\s")) for table in read_lines(path, 1 << 16))
-    return next((table["text"][0].count("\t") + 1 for table in pieces if table.height), 0)
 
 
 def _inspect_alignments(found: Inspected) -> None:
@@ -255,18 +252,17 @@ def _inspect_alignments(found: Inspected) -> None:
 
 
 def _inspect_big_wig(found: Inspected) -> None:
-    if not is_big_wig(existing_file(found.path)):
+    if not is_bigwig(found.path):
         raise InputError("is not bigWig", cure="name it after its format, or convert it with bedGraphToBigWig")
+    found.sizes = bigwig_sizes(found.path)
     try:
-        track = pybigtools.open(str(found.path))
-        found.sizes = {name: int(size) for name, size in track.chroms().items()}
-        covered = int(track.info()["summary"]["basesCovered"])
-        name, size = max(found.sizes.items(), key=lambda item: item[1])
-        track.values(name, max(0, size - 10_000), size, fillna=0.0)
+        with found.path.open("rb") as raw:
+            track = pybigtools.open(raw)
+            covered = int(track.info()["summary"]["basesCovered"])
+            name, size = max(found.sizes.items(), key=lambda item: item[1])
+            track.values(name, max(0, size - 10_000), size, fillna=0.0)
     except (pybigtools.BBIReadError, OSError, ValueError, KeyError) as error:
-        raise InputError(
-            "cannot be read as bigWig: it is truncated or damaged", cure="copy or make it again"
-        ) from error
+        raise InputError("bigWig is damaged or ends early", cure="download or make it again") from error
     found.chromosomes = dict.fromkeys(found.sizes, 0)
     if covered == 0:
         found.add("has no values", "make or download it again")
