@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulome.errors import InputError
@@ -236,6 +236,7 @@ def test_table_of_start_sites(tmp_path, separator):
         read_genes(write(tmp_path / "other.tsv", "x\tchr\ty\n1\t2\t3\n"))
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 10**8), st.integers(0, 10**5), st.sampled_from("+-")), min_size=1, max_size=30)
 )

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulome.genome.chromosomes import Names
@@ -13,6 +13,7 @@ bad = st.sampled_from(
 skipped = st.sampled_from(["# comment", "", "track name=x", "browser hide"])
 
 
+@settings(deadline=None, max_examples=50)
 @given(good, st.lists(st.one_of(good, bad, skipped), max_size=40))
 def test_the_first_problem_is_the_one_that_the_reader_tells(tmp_path_factory, first, lines):
     path = tmp_path_factory.mktemp("rows") / "a.bedGraph"

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.preprocessing import minmax_scale
@@ -41,6 +41,7 @@ def test_numbers_agree_with_other_packages():
     assert make_target(VALUES, "zscore").task == "regression"
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(0, 1e6, width=32), min_size=2, max_size=50))
 def test_every_label_obeys_its_threshold(values):
     x = np.array(values)
