@@ -26,6 +26,8 @@ class ClassMaps:
     Attributes:
         maps: The published form: clamped to [0, 1] and divided by the maximum, float32 [2, ...].
         optimum: The best restart before clamping, signed, float32 [2, ...].
+        mean: Mean over the restarts, before clamping, float32 [2, ...]. Pooling makes a network blind to small shifts,
+            so that each restart puts its peaks a little elsewhere; the mean shows what they share.
         losses: Final objective of each restart, float32 [2, restarts].
         agreement: Mean correlation between the restarts' optima, float32 [2]; 1 for a single restart. Low agreement
             says that the network has several preferred inputs and that the map shows only one of them.
@@ -33,6 +35,7 @@ class ClassMaps:
 
     maps: NDArray[np.float32]
     optimum: NDArray[np.float32]
+    mean: NDArray[np.float32]
     losses: NDArray[np.float32]
     agreement: NDArray[np.float32]
 
@@ -45,7 +48,8 @@ def class_maps(
     penalty: float = 0.009,
     learning_rate: float = 0.1,
     steps: int = 1000,
-    restarts: int = 4,
+    restarts: int = 8,
+    settle: int = 1,
     seed: int = 0,
 ) -> ClassMaps:
     """Find by optimisation the inputs that a network takes for the clearest "low" and "high".
@@ -62,8 +66,8 @@ def class_maps(
     network behind log1p or standardisation should be given here without that first step, because an X around [0, 1] is
     nearly nothing in counts; the penalty then draws every value towards the mark's mean.
 
-    RMSprop at the published rate of 0.1 keeps swinging by about ± 0.1 around the optimum: differences of that size
-    between bins mean nothing; a smaller rate with more steps settles closer.
+    RMSprop at the published rate of 0.1 keeps swinging by about ± 0.1 around the optimum, so that differences of that
+    size between bins mean nothing. ``settle`` takes the mean of X over the last steps instead, which swings less.
 
     Args:
         model: Any differentiable model, [batch, *shape] → [batch, 1].
@@ -73,6 +77,7 @@ def class_maps(
         learning_rate: Of RMSprop.
         steps: Number of optimisation steps.
         restarts: Number of random starts per class.
+        settle: The result is the mean of X over this many last steps; 1, the last step alone, is as published.
         seed: Of the starts.
 
     Returns:
@@ -85,6 +90,8 @@ def class_maps(
     """
     if steps < 1 or restarts < 1:
         raise InputError(f"expected at least one step and one restart, but got {steps} and {restarts}")
+    if not 1 <= settle <= steps:
+        raise InputError(f"expected settle between 1 and {steps}, the number of steps, but got {settle}")
     if penalty < 0 or learning_rate <= 0:
         raise InputError(f"expected penalty ≥ 0 and learning rate > 0, but got {penalty} and {learning_rate}")
     with untouched(model) as device, torch.inference_mode(False), torch.enable_grad():
@@ -98,21 +105,26 @@ def class_maps(
             )
         sign = torch.tensor([1.0, -1.0], device=device, dtype=dtype).repeat_interleave(restarts)
         optimizer = torch.optim.RMSprop([x], lr=learning_rate, alpha=0.99)
+        total = torch.zeros_like(x, requires_grad=False)
         with progress("class maps", steps, "steps") as advance:
-            for _ in range(steps):
+            for step in range(steps):
                 optimizer.zero_grad()
                 objective = _objective(model, x, sign, task, penalty)
                 objective.sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+                if step >= steps - settle:
+                    total += x.detach()
                 advance(1)
+        end = total / settle
         with torch.no_grad():
-            losses = _objective(model, x, sign, task, penalty).view(2, restarts)
-        found = x.detach().view(2, restarts, *shape)
+            losses = _objective(model, end, sign, task, penalty).view(2, restarts)
+        found = end.view(2, restarts, *shape)
         best = found[torch.arange(2), losses.argmin(dim=1).cpu()]
         clamped = best.clamp(0, 1)
         peak = clamped.flatten(1).amax(dim=1).view(2, *[1] * len(shape))
         maps = torch.where(peak > 0, clamped / peak.clamp_min(torch.finfo(dtype).tiny), clamped)
-        return ClassMaps(_array(maps), _array(best), _array(losses), _agreement(_array(found.flatten(2))))
+        mean = _array(found.mean(dim=1))
+        return ClassMaps(_array(maps), _array(best), mean, _array(losses), _agreement(_array(found.flatten(2))))
 
 
 def _objective(model: nn.Module, x: Tensor, sign: Tensor, task: str, penalty: float) -> Tensor:

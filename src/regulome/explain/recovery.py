@@ -83,9 +83,10 @@ def score_recovery(
 
     The map that is scored, I[mark, bin]:
 
-    - gradient: mean of gradient × input over high genes minus that over low genes: what the model uses to tell them
-      apart. It is near zero for a mark that looks the same in both, and positive for a mark that informs in either
-      direction.
+    - gradient: mean of gradient × (input − mean input) over high genes minus that over low genes: what tells them
+      apart, seen from an average gene. It is near zero for a mark that looks the same in both, and positive for a mark that
+      informs in either direction. (Without the mean input, a repressive mark that a model has learned to saturate on
+      comes out negative: the gradient is large where there is none of it.)
     - attention: beta · alpha averaged over high and low genes; alpha alone where the model has no beta.
 
     Criteria, each of which can fail:
@@ -155,7 +156,11 @@ def score_recovery(
 def importance_map(explanation: Explanation) -> NDArray[np.float64]:
     """Return the map that recovery scores, [marks or 1, bins]; see :func:`score_recovery`."""
     if explanation.method == "gradient":
-        high, low = (explanation.mean("gradient_x_input", group) for group in ("high", "low"))
+        average = explanation.mean("input", "all")
+        high, low = (
+            explanation.mean("gradient_x_input", group) - explanation.mean("gradient", group) * average
+            for group in ("high", "low")
+        )
         return high - low
     if explanation.method == "attention":
         alpha = (explanation.mean("alpha", "high") + explanation.mean("alpha", "low")) / 2

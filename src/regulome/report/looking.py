@@ -201,29 +201,38 @@ def _attention(material: Material, explanation: Explanation, boxes: Sequence[Box
 
 
 def _class_map(material: Material, explanation: Explanation) -> Block:
-    maps = [(f"What “{group}” looks like", explanation.mean("class_map", group)) for group in _GROUPS]
-    agreement = dict(zip(explanation.manifest["classes"], explanation.manifest["agreement"], strict=True))
-    settings = explanation.manifest["parameters"]
+    """Show the published form for raw inputs, and the signed mean of the restarts where zero means average."""
+    manifest = explanation.manifest
+    raw, settings = manifest["raw"], manifest["parameters"]
+    quantity = "class_map" if raw else "class_map_mean"
+    form = (
+        f"the best of {settings['restarts']} starts, clamped to 0 … 1 and divided by its maximum, as published."
+        if raw
+        else f"the mean over {settings['restarts']} starts. Scale: {manifest['space']}, so that 0 is about what a mark has on "
+        "average; orange is more, purple less. (The published form, clamped to 0 … 1, is in the data.)"
+    )
+    agreement = dict(zip(manifest["classes"], manifest["agreement"], strict=True))
     return Picture(
         "Class maps",
         heat_figure(
-            [maps],
+            [[(f"What “{group}” looks like", explanation.mean(quantity, group)) for group in _GROUPS]],
             explanation.marks,
             explanation.edges,
-            units=["share of the maximum"],
-            orient=explanation.manifest["orient"],
+            units=["share of the maximum" if raw else "preferred input"],
+            orient=manifest["orient"],
+            signed=not raw,
         ),
         "Heat maps of the input that the network likes best for high and for low, by mark and distance from the TSS.",
         f"The input that the network itself takes for the clearest high and low gene, found by optimisation (λ = "
-        f"{settings['penalty']}, {settings['steps']:,} steps, best of {settings['restarts']} starts), clamped to 0 … "
-        "1 and "
-        f"divided by its maximum. Scale: {explanation.manifest['space']}. Starts agree with correlation "
+        f"{settings['penalty']}, {settings['steps']:,} steps): {form} Starts agree with correlation "
         f"{agreement['high']:.2f} (high) and {agreement['low']:.2f} (low).".replace("-", "−"),
-        _data(explanation, ["class_map", "class_map_optimum"]),
+        _data(explanation, ["class_map", "class_map_optimum", "class_map_mean"]),
         f"{material.label}-class-map",
         "Speckles without structure mean that the network answers to single bins: train with more dropout or on more "
         "genes. "
-        "Low agreement between starts means several equally good inputs, of which this is one.",
+        "Low agreement between starts means that several inputs are equally good: pooling makes a network blind to "
+        "small "
+        "shifts. Believe what is wide and appears in the gradients too.",
     )
 
 

@@ -132,7 +132,7 @@ def gather(
 
 def _explain(material: Material, dataset: Dataset, folder: Path, *, device: str, limit: int) -> None:
     """Compute the explanations that nobody gave."""
-    attends = all(hasattr(model, "attention") for model in material.run.models(device))
+    attends = all(hasattr(model, "attention") for model in material.run.models())
     methods = ["gradient", "attention"] if attends else ["gradient"]
     # A thousand steps through recurrent networks take minutes, and their attention is shown instead.
     if not attends and material.run.recipe.model.name not in _LINEAR:

@@ -39,7 +39,7 @@ def performance_sections(materials: Sequence[Material]) -> list[Section]:
 def _table(materials: Sequence[Material]) -> Table:
     names = [name for name in METRICS if name in materials[0].metrics]
     rows = [
-        [m.label, f"{m.metrics['n']:,}", *(estimate(m.metrics.get(name), METRICS[name].digits) for name in names)]
+        [m.label, f"{m.metrics['n']:,}", *(estimate(m.metrics.get(name), METRICS[name].digits, "\n") for name in names)]
         for m in materials
     ]
     alone = (
@@ -103,9 +103,7 @@ def _comparison(materials: Sequence[Material]) -> list[Section]:
                     "cannot "
                     "tell them apart. Use more test genes, or several seeds, before calling one better.",
                 ),
-                Table(
-                    "Every metric", ["Metric", "Runs", "Difference", "95 % interval", "p", "Better"], rows, numbers=True
-                ),
+                Table("Every metric", ["Metric", "Runs", "Difference", "95 % interval", "p", "Better"], rows),
             ],
         )
     ]
@@ -219,17 +217,18 @@ def _regression(materials: Sequence[Material]) -> list[Block]:
 def _training(materials: Sequence[Material]) -> Picture | Words:
     score = "valid_auroc" if materials[0].task == "classification" else "valid_pearson"
     histories = {m.label: m.run.history() for m in materials if (m.run.path / "history.csv").is_file()}
+    steps = {m.label: "setting tried" if m.run.recipe.training.method == "scikit-learn" else "epoch" for m in materials}
     if not histories:
         return Words(["These runs have no history of training."])
     return Picture(
         "Losses and validation score",
-        history_figure(histories, score),
+        history_figure(histories, score, steps),
         "Training and validation loss, and validation score, by epoch, for each run.",
         "Left: the loss on training genes (dotted) and on validation genes (solid). Right: the score on validation "
         "genes; the "
-        "dot is its best epoch, whose weights are kept unless the recipe says otherwise. Baselines that a solver fits "
-        "have "
-        "no epochs.",
+        "dot is its best epoch, whose weights are kept unless the recipe says otherwise. For a baseline that a solver "
+        "fits "
+        "the settings that were tried are shown, simplest first.",
         _stack(histories),
         "training",
         "Training loss falls while validation loss rises: overfitting; the kept epoch is from before that, more "

@@ -111,7 +111,7 @@ def provenance_section(materials: Sequence[Material]) -> Section:
             *([["Published in", recipe.paper]] if recipe.paper else []),
             ["Differences from the publication", recipe.differences or "none noted"],
             ["Seeds", sentence([str(seed) for seed in run.info.members])],
-            ["Device", run.info.device or "—"],
+            ["Device", run.info.device.removeprefix("device ") or "—"],
             ["Training time", f"{run.info.seconds:,.1f} s"],
             ["Trained", run.info.created or "—"],
             ["Versions", sentence([f"{name} {version}" for name, version in run.info.versions.items()])],

@@ -72,13 +72,13 @@ BAD_SCORE = (
 )
 
 
-def estimate(entry: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """Write a metric with its interval: ``0.912 [0.901, 0.923]``."""
+def estimate(entry: Mapping[str, Any] | None, digits: int = 3, between: str = " ") -> str:
+    """Write a metric with its interval: ``0.912 [0.901, 0.923]``, ``between`` standing between the two."""
     if not entry or entry.get("value") is None:
         return f"— ({entry['reason']})" if entry and entry.get("reason") else "—"
     text = f"{entry['value']:.{digits}f}"
     if entry.get("low") is not None and entry.get("high") is not None:
-        text += f" [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
+        text += f"{between}[{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
     return text.replace("-", "−")
 
 

@@ -26,9 +26,8 @@ def comparison_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("auroc", 
     shown = [name for name in metrics if name in set(table["metric"])]
     shown = shown or table["metric"].unique(maintain_order=True).to_list()[:2]
     pairs = table.filter(pl.col("metric") == shown[0]).height if shown else 1
-    longest = max((len(f"{row['a']}{row['b']}") for row in table.iter_rows(named=True)), default=10)
     height = 1.1 + 0.42 * max(pairs, 1)
-    figure, (line,) = panels(1, max(len(shown), 1), (min(4.2 * max(len(shown), 1) + 0.09 * longest, 11), height))
+    figure, (line,) = panels(1, max(len(shown), 1), (9.2, height))
     for place, (axes, name) in enumerate(zip(line, shown, strict=False)):
         rows = table.filter(pl.col("metric") == name)
         sign = -1 if name in _LESS_IS_BETTER else 1

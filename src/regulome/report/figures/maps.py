@@ -130,7 +130,7 @@ def signal_figure(
         unit: Unit of the signal.
         orient: Whether bins run 5' → 3'.
     """
-    columns = min(len(marks), 4)
+    columns = min(len(marks), 4 if len(marks) in (4, 7, 8) else 3)
     rows = -(-len(marks) // columns)
     figure, axes = panels(rows, columns, (9.2 if columns > 1 else 5.0, 2.1 * rows + 0.5), sharex=True)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -148,6 +148,8 @@ def signal_figure(
         grid(here, "y")
     for row in axes:
         row[0].set_ylabel(unit)
-    axes[0][0].legend(loc="upper right", fontsize=8)
+    for index in range(max(len(marks) - columns, 0), len(marks)):
+        axes[index // columns][index % columns].tick_params(labelbottom=True)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     figure.supxlabel(_axis(orient), fontsize=9.5)
     return figure

@@ -11,11 +11,12 @@ from regulome.report.figures.style import RUNS, grid, note, panels, styled
 
 
 @styled
-def history_figure(histories: Mapping[str, pl.DataFrame], score: str) -> Figure:
-    """Draw losses (left) and the validation score (right) of each run, the kept epoch marked.
+def history_figure(histories: Mapping[str, pl.DataFrame], score: str, steps: Mapping[str, str]) -> Figure:
+    """Draw losses (left) and the validation score (right) of each run, the best epoch marked.
 
     Args:
         histories: Run → member, epoch, train_loss, valid_loss and ``score``; missing values are null.
+        steps: Run → what a row of its history is: "epoch", or what a solver tried.
         score: Column of the validation score, for example ``"valid_auroc"``.
     """
     figure, axes = panels(len(histories), 2, (9.2, 2.9 * len(histories)))
@@ -44,8 +45,8 @@ def history_figure(histories: Mapping[str, pl.DataFrame], score: str) -> Figure:
                 right.plot(best["epoch"], best[score], "o", color=color, markersize=5, label="best" if first else None)
         if not left.get_legend_handles_labels()[0]:
             note(left, "fitted in one step: no epochs")
-        left.set(title=name, xlabel="epoch", ylabel="loss")
-        right.set(title="Validation", xlabel="epoch", ylabel=score.removeprefix("valid_").upper())
+        left.set(title=name, xlabel=steps[name], ylabel="loss")
+        right.set(title="Validation", xlabel=steps[name], ylabel=score.removeprefix("valid_").upper())
         for here in (left, right):
             grid(here)
             if here.get_legend_handles_labels()[0]:
