@@ -60,7 +60,7 @@ def test_deepchrome_tables(tmp_path):
     assert dataset.regions.select("chrom", "start", "end", "strand").unique().row(0) == (".", -1, -1, ".")
     assert assign_split(dataset).tolist() == dataset.regions["split"].to_list()
     assert [source["role"] for source in dataset.manifest.sources] == list(PARTS)
-    with pytest.raises(InputError, match="chromosomes of 9 examples are not known"):
+    with pytest.raises(InputError, match="chromosomes of its 9 examples are not known"):
         assign_split(dataset, test_chromosomes=["chr1"])
 
 
@@ -171,7 +171,9 @@ def test_a_gene_twice(tmp_path, caplog):
     assert dataset.manifest.parameters["genes_left_out"] == 1
 
     differs = write(tmp_path / "b.csv", [*lines, *change(lines, 100, 2, "99")[100:200]])
-    error = refused("the gene 2 occurs twice, first in line 101 of .*b.csv", "deepchrome", differs, None, None, "d")
+    error = refused(
+        "the gene 2 occurs twice, first in line 101 of .*b.csv", "deepchrome", differs, None, None, tmp_path / "d"
+    )
     assert error.record == 301
     kept = prepare_published("deepchrome", differs, None, None, tmp_path / "b", skip_invalid=True)
     assert np.array_equal(kept.inputs["marks"], counts)
@@ -218,6 +220,32 @@ def test_deepdiff_tables(tmp_path, levels):
     )
     assert (whole.bins, whole.task) == (200, "regression")
     np.testing.assert_allclose(whole.targets[:, 0], np.log2([2, 4, 5, 7]), rtol=1e-6)
+
+
+def test_places_come_from_an_annotation(tmp_path, levels, caplog):
+    table, _ = deepdiff(tmp_path, GENES)
+    sites = write(
+        tmp_path / "sites.tsv",
+        ["id\tchrom\ttss\tstrand", f"{GENES[0][:15]}\tchr3\t50000\t-", f"{GENES[1][:15]}\t4\t9\t+"],
+    )
+    options = {"expression": levels, "sample": "E003", "genes": sites, "bins": "50:150"}
+    dataset = prepare_published("deepdiff", table, None, None, tmp_path / "d", **options)
+    assert dataset.regions.select("chrom", "start", "end", "strand").rows() == [
+        ("chr3", 45_000, 55_000, "-"), ("4", -4991, 5009, "+"), (".", -1, -1, "."),
+    ]  # fmt: skip
+    assert dataset.regions["tss"].to_list() == [50_000, 9, None]
+    assert "1 genes are not in the annotation" in caplog.text
+    assert dataset.manifest.sources[-1]["role"] == "genes"
+    write(sites, ["id\tchrom\ttss\tstrand", "YAL001C\tI\t100\t+"])
+    refused(
+        "has none of the genes: its ids look like 'YAL001C'", "deepdiff", table, None, None, tmp_path / "e", **options
+    )
+
+
+def test_tables_with_one_label(tmp_path):
+    lines, _, labels = deepchrome(["1", "2", "3"])
+    one = [line for line in lines if line.startswith(f"{1 + int(np.argmax(labels))},")]
+    refused("all 1 genes have the label 1", "deepchrome", write(tmp_path / "t", one), None, None, tmp_path / "d")
 
 
 def test_deepdiff_that_does_not_fit(tmp_path, levels, caplog):

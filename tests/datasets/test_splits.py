@@ -186,6 +186,18 @@ def test_examples_without_chromosome(make):
     dataset = make(60)
     object.__setattr__(dataset, "regions", dataset.regions.with_columns(chrom=pl.lit(".")))
     for options in ({"test_chromosomes": ["chr1"]}, {"split": "fold:1/5"}, {"split": "blocks"}, {}):
-        with pytest.raises(InputError, match=r"the chromosomes of 60 examples are not known.*--split published"):
+        with pytest.raises(InputError, match=r"the chromosomes of its 60 examples are not known.*--split published"):
             assign_split(dataset, **options)
     assert len(assign_split(dataset, "published")) == 60
+
+
+@pytest.mark.parametrize("options", [{"test_chromosomes": ["1"]}, {"split": "fold:2/4"}, {"split": "blocks"}])
+def test_some_examples_without_chromosome_are_left_out(make, caplog, options):
+    dataset = make(200)
+    lost = np.arange(200) % 50 == 7
+    chrom = pl.when(pl.Series(lost)).then(pl.lit(".")).otherwise(pl.col("chrom"))
+    object.__setattr__(dataset, "regions", dataset.regions.with_columns(chrom=chrom))
+    parts = assign_split(dataset, **options)
+    assert (parts[lost] == "").all()
+    assert set(parts[~lost]) >= {"train", "valid", "test"}
+    assert "left out 4 examples whose chromosome is not known" in caplog.text

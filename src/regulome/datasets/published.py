@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,13 +11,15 @@ import numpy as np
 import polars as pl
 
 from regulome import storage
-from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset, open_dataset
+from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.datasets.manifest import Task
+from regulome.datasets.published_genes import Path, regions, with_expression
 from regulome.datasets.published_layouts import DEEPCHROME_MARKS, LAYOUTS, Layout
-from regulome.datasets.published_tables import count_genes, read_genes
+from regulome.datasets.published_tables import count_genes, read_table
 from regulome.datasets.writer import write_dataset
 from regulome.errors import InputError
 from regulome.genome.expression import Expression, read_expression
+from regulome.genome.genes import read_genes
 from regulome.genome.targets import make_target
 from regulome.progress import progress
 
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 #: Base pairs per bin of all published tables.
 BIN_SIZE = 100
-
-Path = str | os.PathLike[str]
 
 
 def prepare_published(
@@ -41,6 +40,7 @@ def prepare_published(
     expression: Path | None = None,
     sample: str | None = None,
     target: str = "median",
+    genes: Path | None = None,
     bins: str | None = None,
     skip_invalid: bool = False,
     overwrite: bool = False,
@@ -56,8 +56,8 @@ def prepare_published(
       ``expression``: for ``"median"``, 1 where the gene is at or above the median of the whole table.
 
     A gene that is repeated with the same values in one table is taken once and said (DeepChrome's tables have seven,
-    Ensembl genes with two symbols). Where the genes lie is not in these tables: ``chrom`` is ``"."``, ``start`` and
-    ``end`` are -1, ``strand`` is ``"."``.
+    Ensembl genes with two symbols). Where the genes lie is not in these tables; unless ``genes`` says it, ``chrom`` is
+    ``"."``, ``start`` and ``end`` are -1, ``strand`` is ``"."``.
 
     Args:
         layout: ``"deepchrome"`` or ``"deepdiff"``.
@@ -69,6 +69,8 @@ def prepare_published(
         expression: Expression table, for ``"deepdiff"``.
         sample: Its column.
         target: What to predict, for ``"deepdiff"``; see :func:`regulome.genome.targets.make_target`.
+        genes: Annotation with the same gene ids (GTF, BED or TSV), for splits by chromosome; see
+            :func:`regulome.genome.genes.read_genes`.
         bins: ``"FIRST:END"``: keep these bins, counted from 0, END not included; ``"50:150"`` keeps the middle 100 of
             200, which is DeepChrome's window.
         skip_invalid: Leave out genes without expression, and later copies of a gene that differ or are in another
@@ -93,6 +95,7 @@ def prepare_published(
     columns = _mark_names(form, tables, marks)
     chosen = _slice(bins, form.bins)
     levels = _expression(form, expression, sample, skip_invalid)
+    places = None if genes is None else read_genes(genes, biotype=None, skip_invalid=skip_invalid)
     task: Task = "classification" if levels is None else make_target(levels.table["value"], target).task
     names = list(DEEPCHROME_MARKS) if set(columns) == set(DEEPCHROME_MARKS) else columns
 
@@ -106,29 +109,35 @@ def prepare_published(
             bin_size=BIN_SIZE,
             unit="reads",
         )
-        genes = _read(tables, form, array, [columns.index(name) for name in names], chosen)
-        rows = genes.height
-        genes = _distinct(genes, array, tables, skip_invalid)
+        found = _read(tables, form, array, [columns.index(name) for name in names], chosen)
+        kept = _distinct(found, array, tables, skip_invalid)
         if levels is None:
-            labels, rule = genes["label"].to_numpy(), {"rule": "the label of the published table"}
+            labels, rule = kept["label"].to_numpy(), {"rule": "the label of the published table"}
+            if labels.min() == labels.max():
+                problem = f"all {len(labels):,} genes have the label {labels[0]:g}"
+                raise InputError(problem, file=next(iter(tables.values())), cure="give tables with both labels")
         else:
-            genes = _with_expression(genes, levels, tables, skip_invalid)
-            made = make_target(genes["expression"], target, reference=levels.table["value"])
+            kept = with_expression(kept, levels, tables, skip_invalid)
+            made = make_target(kept["expression"], target, reference=levels.table["value"])
             labels, rule = made.values, made.record
-        writer.narrow("marks", genes["row"].to_numpy())
-        writer.set_regions(_regions(genes))
+        writer.narrow("marks", kept["row"].to_numpy())
+        offset = (chosen.start - form.bins // 2) * BIN_SIZE
+        width = (chosen.stop - chosen.start) * BIN_SIZE
+        writer.set_regions(regions(kept, places, offset=offset, width=width))
         writer.set_targets(labels[:, None], ["expression"], rule)
         writer.sources += [{"role": part, **storage.source(file)} for part, file in tables.items()]
         if levels is not None and expression is not None:
             writer.sources.append({"role": "expression", **storage.source(expression), **levels.record})
+        if places is not None and genes is not None:
+            writer.sources.append({"role": "genes", **storage.source(genes), **places.record})
         writer.parameters.update(
             published=layout,
             bins=[chosen.start, chosen.stop],
-            window=(chosen.stop - chosen.start) * BIN_SIZE,
+            window=width,
             bin=BIN_SIZE,
             mark_columns=columns,
-            genes_read=rows,
-            genes_left_out=rows - genes.height,
+            genes_read=found.height,
+            genes_left_out=found.height - kept.height,
         )
     return open_dataset(out)
 
@@ -188,7 +197,7 @@ def _read(
     frames, row = [], 0
     with progress("reading published tables", len(array), "genes") as advance:
         for part, file in tables.items():
-            for genes in read_genes(file, layout, len(order)):
+            for genes in read_table(file, layout, len(order)):
                 n = len(genes.ids)
                 array[row : row + n] = genes.values[:, order, chosen]
                 row += n
@@ -228,43 +237,3 @@ def _distinct(
         again["id"][0],
     )
     return genes.filter(pl.col("row") == kept)
-
-
-def _with_expression(
-    genes: pl.DataFrame, levels: Expression, tables: Mapping[str, Path], skip_invalid: bool
-) -> pl.DataFrame:
-    joined = genes.join(levels.table.rename({"value": "expression"}), on="id", how="left", maintain_order="left")
-    missing = joined.filter(pl.col("expression").is_null())
-    if missing.height == joined.height:
-        raise InputError(
-            f"the expression table shares no gene with the tables: {levels.table['id'][0]!r} there, "
-            f"{genes['id'][0]!r} here",
-            file=next(iter(tables.values())),
-            cure="use the same kind of gene ids in both",
-        )
-    if missing.height:
-        if not skip_invalid:
-            gene = missing.row(0, named=True)
-            raise InputError(
-                f"{missing.height:,} genes are not in the expression table, the first is {gene['id']}",
-                file=tables[gene["split"]],
-                record=int(gene["line"]),
-                cure="give another table, or --skip-invalid to leave them out",
-            )
-        logger.warning("left out %d genes that are not in the expression table", missing.height)
-    return joined.filter(pl.col("expression").is_not_null())
-
-
-def _regions(genes: pl.DataFrame) -> pl.DataFrame:
-    extras = [
-        name for name in ("symbol", "expression") if name in genes.columns and genes[name].null_count() < len(genes)
-    ]
-    return genes.select(
-        "id",
-        pl.lit(UNKNOWN_CHROMOSOME).alias("chrom"),
-        pl.lit(-1, pl.Int64).alias("start"),
-        pl.lit(-1, pl.Int64).alias("end"),
-        pl.lit(".").alias("strand"),
-        "split",
-        *extras,
-    )

@@ -48,7 +48,7 @@ def count_genes(path: str | os.PathLike[str], layout: Layout) -> int:
     return -(-lines // layout.bins)
 
 
-def read_genes(path: str | os.PathLike[str], layout: Layout, marks: int) -> Iterator[Genes]:
+def read_table(path: str | os.PathLike[str], layout: Layout, marks: int) -> Iterator[Genes]:
     """Read a table in pieces of whole genes, bounded memory.
 
     Raises:

@@ -9,19 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset
+from regulome.datasets.split_file import PARTS, Assignment, read_split
 from regulome.errors import InputError
 from regulome.genome.chromosomes import match_names
 
 logger = logging.getLogger(__name__)
 
-Assignment = npt.NDArray[np.str_]
-
-#: The parts of a split; an example that belongs to none has the empty string.
-PARTS = ("train", "valid", "test")
 #: Blocks along the genome of the split "blocks", and how many of them validate and test.
 BLOCKS, VALID_BLOCKS, TEST_BLOCKS = 40, 6, 6
 #: Folds of the split that is taken when nothing was asked for.
@@ -78,7 +74,7 @@ def assign_split(
     elif name in _NAMED:
         parts = _NAMED[name](dataset, seed)
     elif Path(name).is_file():
-        parts = _from_file(dataset, Path(name))
+        parts = read_split(dataset, Path(name))
     else:
         raise InputError(
             f"unknown split {name!r}, and no such file",
@@ -122,14 +118,17 @@ def _has_published(dataset: Dataset) -> bool:
 
 
 def _counts(dataset: Dataset) -> dict[str, int]:
-    """Examples per chromosome, in natural order of the names."""
+    """Examples per chromosome, in natural order of the names; those of unknown chromosome belong to no part."""
     counts = dict(dataset.regions["chrom"].value_counts().iter_rows())
-    if UNKNOWN_CHROMOSOME in counts:
+    unknown = counts.pop(UNKNOWN_CHROMOSOME, 0)
+    if not counts:
         raise InputError(
-            f"the chromosomes of {counts[UNKNOWN_CHROMOSOME]:,} examples are not known",
+            f"the chromosomes of its {unknown:,} examples are not known",
             file=dataset.path,
             cure="use --split published, or a file of ids and splits",
         )
+    if unknown:
+        logger.warning("left out %s examples whose chromosome is not known", f"{unknown:,}")
     return {name: counts[name] for name in in_order(counts)}
 
 
@@ -179,6 +178,7 @@ def _by_name(dataset: Dataset, tests: set[str], valids: set[str]) -> Assignment:
     parts = np.full(len(dataset), "train", dtype="<U5")
     parts[np.isin(chromosomes, list(valids))] = "valid"
     parts[np.isin(chromosomes, list(tests))] = "test"
+    parts[chromosomes == UNKNOWN_CHROMOSOME] = ""
     return parts
 
 
@@ -226,18 +226,20 @@ def _published(dataset: Dataset, seed: int) -> Assignment:
 
 def _blocks(dataset: Dataset, seed: int) -> Assignment:
     names = list(_counts(dataset))
-    codes = dataset.regions["chrom"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-    starts, ends = dataset.regions["start"].to_numpy(), dataset.regions["end"].to_numpy()
+    known = np.flatnonzero((dataset.regions["chrom"] != UNKNOWN_CHROMOSOME).to_numpy())
+    regions = dataset.regions[known]
+    codes = regions["chrom"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    starts, ends = regions["start"].to_numpy(), regions["end"].to_numpy()
     order = np.lexsort((starts, codes))
-    blocks = min(BLOCKS, len(dataset))
+    blocks = min(BLOCKS, len(known))
     scale = blocks / BLOCKS
     valid, test = max(1, round(VALID_BLOCKS * scale)), max(1, round(TEST_BLOCKS * scale))
     kinds = np.full(blocks, "train", dtype="<U5")
     chosen = np.random.default_rng(seed).permutation(blocks)
     kinds[chosen[:valid]] = "valid"
     kinds[chosen[valid : valid + test]] = "test"
-    parts = np.empty(len(dataset), dtype="<U5")
-    parts[order] = kinds[np.arange(len(dataset)) * blocks // len(dataset)]
+    parts = np.empty(len(known), dtype="<U5")
+    parts[order] = kinds[np.arange(len(known)) * blocks // len(known)]
 
     # Where the part changes within a chromosome, nothing may come within a window's width of the change.
     width = int((ends - starts).max())
@@ -247,58 +249,12 @@ def _blocks(dataset: Dataset, seed: int) -> Assignment:
     low = np.searchsorted(marks, codes * stride + starts - width // 2, side="right")
     high = np.searchsorted(marks, codes * stride + ends + width // 2, side="left")
     parts[high > low] = ""
-    return parts
+    everyone = np.full(len(dataset), "", dtype="<U5")
+    everyone[known] = parts
+    return everyone
 
 
 _NAMED: dict[str, Callable[[Dataset, int], Assignment]] = {"published": _published, "blocks": _blocks}
-
-
-def _from_file(dataset: Dataset, path: Path) -> Assignment:
-    table = _read_table(path)
-    repeated = table.filter(pl.col("id").is_duplicated())
-    if not repeated.is_empty():
-        raise InputError(f"the id {repeated['id'][0]!r} occurs twice", file=path, cure="keep one row per example")
-    wrong = table.filter(~pl.col("split").is_in([*PARTS, ""]))
-    if not wrong.is_empty():
-        raise InputError(
-            f"{wrong['id'][0]!r} has the split {wrong['split'][0]!r}",
-            file=path,
-            cure="use train, valid, test or nothing",
-        )
-    ids = dataset.regions["id"]
-    unknown = table.filter(~pl.col("id").is_in(ids.implode()))
-    if not unknown.is_empty():
-        raise InputError(
-            f"{unknown.height:,} ids are not in the dataset, the first is {unknown['id'][0]!r}",
-            file=path,
-            cure=f"ids of the dataset look like {ids[0]!r}",
-        )
-    joined = dataset.regions.select("id").join(table, on="id", how="left", maintain_order="left")
-    missing = joined.filter(pl.col("split").is_null())
-    if not missing.is_empty():
-        raise InputError(
-            f"{missing.height:,} examples of the dataset have no row, the first is {missing['id'][0]!r}",
-            file=path,
-            cure="add them, with an empty split to leave them out",
-        )
-    return joined["split"].to_numpy().astype("<U5")
-
-
-def _read_table(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-        else:
-            table = pl.read_csv(path, separator="\t", has_header=False, infer_schema=False)
-            if table.width == 2:
-                table.columns = ["id", "split"]
-                if table.row(0)[0] == "id":
-                    table = table.slice(1)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(str(error).splitlines()[0], file=path, cure="give a TSV of id and split") from None
-    if not {"id", "split"} <= set(table.columns):
-        raise InputError("has no two columns id and split", file=path, cure="separate id and split by a tab")
-    return table.select(pl.col("id").cast(pl.String), pl.col("split").cast(pl.String).fill_null("").str.strip_chars())
 
 
 def _mixed(dataset: Dataset, parts: Assignment) -> bool:
