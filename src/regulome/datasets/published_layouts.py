@@ -40,7 +40,7 @@ class Layout:
         """Find by the first line how many marks a table has.
 
         Raises:
-            InputError: It has too few columns.
+            InputError: It has too few columns, or does not begin with bin 1.
         """
         first = next(read_pieces(path, 1 << 16)).split(b"\n", 1)[0]
         marks = first.count(b",") + 1 - len(self.columns(0))
@@ -52,6 +52,14 @@ class Layout:
                 file=path,
                 record=1,
                 cure="choose the right --published layout",
+            )
+        number = first.split(b",")[1].strip(b'"').decode("utf-8", "replace")
+        if self.bin_column and _is_number(number) and float(number) != 1:
+            raise InputError(
+                f"begins with bin {number} in column 2, expected 1",
+                file=path,
+                record=1,
+                cure="is it another --published layout?",
             )
         return marks
 
