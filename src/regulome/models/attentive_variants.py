@@ -42,7 +42,7 @@ class JointLSTM(nn.Module):
 
 
 @register("lstm", title="LSTM", paper=PAPER)
-class JointLast(JointLSTM):
+class LSTM(JointLSTM):
     """LSTM: one LSTM over all marks, its last states, Linear.
 
     Args:

@@ -1,0 +1,192 @@
+"""Published weights in: a file of tensors becomes a network that predicts. Nothing in such a file is ever executed."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regulome.errors import InputError
+from regulome.models.preprocess import Predictor, Preprocess
+from regulome.models.registry import create
+from regulome.storage import existing_file
+
+#: The marks of the published DeepChrome and AttentiveChrome tables, in their order.
+DEEPCHROME_MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
+
+State = dict[str, Tensor]
+
+
+class Weights(NamedTuple):
+    """What a file of weights holds.
+
+    Attributes:
+        model: Name of the network, for :func:`regulome.models.create`.
+        hyperparameters: Its hyperparameters, as far as the tensors tell them (``marks`` among them; not ``bins``).
+        state: Its state dict, float32.
+    """
+
+    model: str
+    hyperparameters: dict[str, Any]
+    state: State
+
+
+def load_weights(path: str | PathLike[str]) -> Weights:
+    """Read a file of weights and find out whose they are.
+
+    Known are AttentiveChrome and LSTM-α under the names of the published checkpoints (Zenodo 2616712, Kipoi).
+
+    Args:
+        path: A PyTorch state dict in either layout (zip, or the plain pickle from before PyTorch 1.6), ``.npz`` or
+            ``.safetensors``. A ``module.`` prefix and a surrounding ``{"state_dict": …}`` are taken off.
+
+    Raises:
+        InputError: The file is missing, cut short or of another kind; it holds anything but tensors (which would have
+            to be executed); it belongs to no known network; tensors are missing, left over or of the wrong shape.
+
+    Example:
+        >>> weights = load_weights("E003_attchrome_avgAUC_model.pt")  # doctest: +SKIP
+        >>> weights.model, weights.hyperparameters                    # doctest: +SKIP
+        ('attentivechrome', {'marks': 5, 'hidden': 32, 'layers': 1})
+    """
+    path = existing_file(path)
+    state = _clean(_read(path), path)
+    for recognise in _RECOGNISERS:
+        found = recognise(state)
+        if found is not None:
+            weights = Weights(*found, state)
+            _compare(weights, path)
+            return weights
+    first = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in list(state.items())[:3])
+    raise InputError(
+        f"belongs to no network that is known here (its first tensors: {first})",
+        file=path,
+        cure="weights of AttentiveChrome and LSTM-α can be read",
+    )
+
+
+def open_weights(
+    path: str | PathLike[str], *, bins: int = 100, device: str | torch.device = "cpu", **hyperparameters: Any
+) -> nn.Module:
+    """Make the network that a file of weights belongs to, ready to predict.
+
+    Args:
+        path: See :func:`load_weights`.
+        bins: Number of bins of the windows to predict; the published networks had 100.
+        device: Where the network shall be.
+        hyperparameters: What the tensors do not tell, such as ``task="regression"``.
+
+    Returns:
+        A :class:`~regulome.models.preprocess.Predictor` in eval mode: raw counts float32 [batch, mark, bin] in, logit
+        [batch, 1] out. Marks of the published networks are in the order :data:`DEEPCHROME_MARKS`.
+
+    Raises:
+        InputError: See :func:`load_weights`.
+    """
+    weights = load_weights(path)
+    network = create(weights.model, **{**weights.hyperparameters, "bins": bins, **hyperparameters})
+    network.load_state_dict(weights.state)
+    return Predictor(Preprocess(weights.hyperparameters["marks"]), network).to(device).eval()
+
+
+def _read(path: Path) -> Any:
+    readers: Mapping[str, Callable[[Path], Any]] = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    try:
+        return readers.get(path.suffix.lower(), _read_torch)(path)
+    except InputError:
+        raise
+    # A damaged file can fail in any way that its bytes happen to lead to.
+    except Exception as error:
+        reason = str(error)
+        if "weights_only" in reason or "Weights only" in reason or "allow_pickle" in reason:
+            raise InputError(
+                "holds Python objects beside its tensors; reading them could run foreign code, so it is refused",
+                file=path,
+                cure="ask its authors for a plain state dict, or for .safetensors",
+            ) from error
+        raise InputError(
+            f"is no readable file of weights ({type(error).__name__})", file=path, cure="download it again"
+        ) from error
+
+
+def _read_torch(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_npz(path: Path) -> Any:
+    if not zipfile.is_zipfile(path):
+        raise InputError("is no .npz file, or cut short", file=path, cure="download it again")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _clean(content: Any, path: Path) -> State:
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in ("state_dict", "model_state_dict") if key in content), None)
+        if not isinstance(inner, Mapping):
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"expected named tensors, but it holds a {type(content).__name__}", file=path)
+    state: State = {}
+    for name, tensor in content.items():
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"expected a tensor, but it is a {type(tensor).__name__}", file=path, record=str(name))
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError("has values that are not finite", file=path, record=str(name), cure="download it again")
+        state[str(name).removeprefix("module.")] = tensor.float() if tensor.is_floating_point() else tensor
+    return state
+
+
+def _attentivechrome(state: State) -> tuple[str, dict[str, Any]] | None:
+    encoders = {int(found[1]) for name in state if (found := re.match(r"rnn_hms\.(\d+)\.", name))}
+    recurrent = state.get("rnn_hms.0.rnn.weight_hh_l0")
+    if not encoders or recurrent is None or recurrent.ndim != 2:
+        return None
+    layers = sum(1 for name in state if re.fullmatch(r"rnn_hms\.0\.rnn\.weight_hh_l\d+", name))
+    attended = "hm_level_rnn_1.bin_attention.bin_context_vector" in state
+    return (
+        "attentivechrome" if attended else "lstm-alpha",
+        {"marks": max(encoders) + 1, "hidden": recurrent.shape[1], "layers": layers},
+    )
+
+
+#: Each looks at the names and shapes and answers with model and hyperparameters, or None where they are not its own.
+_RECOGNISERS: tuple[Callable[[State], tuple[str, dict[str, Any]] | None], ...] = (_attentivechrome,)
+
+
+def _compare(weights: Weights, path: Path) -> None:
+    with torch.device("meta"):
+        network = create(weights.model, **weights.hyperparameters, bins=100)
+    expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: list(tensor.shape) for name, tensor in weights.state.items()}
+    wrong = {
+        "missing": [name for name in expected if name not in given],
+        "left over": [name for name in given if name not in expected],
+        "of another shape": [
+            f"{name} {given[name]} instead of {shape}"
+            for name, shape in expected.items()
+            if name in given and given[name] != shape
+        ],
+    }
+    told = "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in wrong.items() if names)
+    if told:
+        settings = ", ".join(f"{name} {value}" for name, value in weights.hyperparameters.items())
+        raise InputError(f"looks like {weights.model} ({settings}), but has tensors {told}", file=path)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

@@ -1,0 +1,120 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from regulome.models.recurrent import attend_many, both_ways, lstm_many, stack_weights
+
+Gradients = list[Tensor]
+
+
+def gradients(loss: Tensor, wanted: list[Tensor]) -> Gradients:
+    return list(torch.autograd.grad(loss, wanted))
+
+
+def lstms(number: int, inputs: int, hidden: int, dtype: torch.dtype) -> list[nn.LSTM]:
+    return [nn.LSTM(inputs, hidden, bidirectional=True, batch_first=True).to(dtype) for _ in range(number)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    number=st.integers(1, 4),
+    inputs=st.integers(1, 3),
+    hidden=st.integers(1, 9),
+    steps=st.integers(1, 8),
+    examples=st.integers(1, 5),
+    scale=st.sampled_from([0.1, 1.0, 30.0]),
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+def test_equals_torch_lstm(
+    dtype: torch.dtype, tolerance: float, number: int, inputs: int, hidden: int, steps: int, examples: int, scale: float
+) -> None:
+    torch.manual_seed(steps)
+    many = lstms(number, inputs, hidden, dtype)
+    parameters = [p for lstm in many for p in lstm.parameters()]
+    x = (torch.randn(examples, number, steps, inputs, dtype=dtype) * scale).requires_grad_()
+    expected = torch.stack([lstm(x[:, n])[0] for n, lstm in enumerate(many)], 1)
+    states = lstm_many(both_ways(x.permute(2, 1, 3, 0)), stack_weights(many), hidden)
+    ours = torch.cat((states[:, 0::2], states[:, 1::2].flip(0)), 2).permute(3, 1, 0, 2)
+    torch.testing.assert_close(ours, expected, atol=tolerance, rtol=0)
+    upstream = torch.randn_like(expected)
+    for mine, theirs in zip(
+        gradients((ours * upstream).sum(), [x, *parameters]),
+        gradients((expected * upstream).sum(), [x, *parameters]),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, atol=tolerance * max(1, float(theirs.abs().max())), rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+def test_attention_equals_softmax_over_torch_lstm(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    many = lstms(3, 2, 5, dtype)
+    contexts = torch.randn(3, 10, dtype=dtype, requires_grad=True)
+    wanted = [contexts, *(p for lstm in many for p in lstm.parameters())]
+    x = torch.randn(4, 3, 7, 2, dtype=dtype, requires_grad=True)
+    states = torch.stack([lstm(x[:, n])[0] for n, lstm in enumerate(many)], 1)
+    weights = torch.einsum("bnth,nh->bnt", states, contexts).softmax(2)
+    vectors = torch.einsum("bnt,bnth->bnh", weights, states)
+    ours, attention = attend_many(x.permute(2, 1, 3, 0), stack_weights(many), contexts)
+    torch.testing.assert_close(ours.permute(2, 0, 1), vectors, atol=tolerance, rtol=0)
+    torch.testing.assert_close(attention.permute(2, 1, 0), weights, atol=tolerance, rtol=0)
+    up, side = torch.randn_like(vectors), torch.randn_like(weights)
+    for mine, theirs in zip(
+        gradients((ours.permute(2, 0, 1) * up).sum() + (attention.permute(2, 1, 0) * side).sum(), [x, *wanted]),
+        gradients((vectors * up).sum() + (weights * side).sum(), [x, *wanted]),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, atol=tolerance * max(1, float(theirs.abs().max())), rtol=0)
+
+
+def test_gradcheck() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(4, 12, 6, dtype=torch.float64, requires_grad=True)
+    contexts = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, w: lstm_many(both_ways(a), w, 3), (x, weights))
+    assert torch.autograd.gradcheck(attend_many, (x, weights, contexts))
+
+
+def test_without_gradients_nothing_else_changes() -> None:
+    torch.manual_seed(0)
+    many = lstms(2, 1, 4, torch.float32)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3)
+    kept = attend_many(x, stack_weights(many), contexts)
+    with torch.no_grad():
+        lean = attend_many(x, stack_weights(many), contexts)
+    assert torch.equal(kept[0], lean[0])
+    assert torch.equal(kept[1], lean[1])
+
+
+def test_graphs_that_live_side_by_side_do_not_share_memory() -> None:
+    """Working memory is used again only after the graph that kept it is gone."""
+    torch.manual_seed(0)
+    many = lstms(2, 1, 4, torch.float64)
+    contexts = torch.randn(2, 8, dtype=torch.float64, requires_grad=True)
+    wanted = [contexts, *(p for lstm in many for p in lstm.parameters())]
+    first, second = torch.randn(2, 6, 2, 1, 3, dtype=torch.float64)
+
+    def loss(x: Tensor) -> Tensor:
+        vectors, _ = attend_many(x, stack_weights(many), contexts)
+        return vectors.square().sum()
+
+    alone = [gradients(loss(first), wanted), gradients(loss(second), wanted)]
+    a, b = loss(first), loss(second)
+    loss(first)
+    together = [gradients(a, wanted), gradients(b, wanted)]
+    kept = loss(first)
+    again = [list(torch.autograd.grad(kept, wanted, retain_graph=True)) for _ in range(2)]
+    for expected, ours in zip([*alone, alone[0], alone[0]], [*together, *again], strict=True):
+        for one, other in zip(expected, ours, strict=True):
+            torch.testing.assert_close(one, other, atol=0, rtol=1e-12)
+
+
+def test_second_derivatives_are_refused() -> None:
+    x = torch.randn(3, 2, 1, 2, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 12, 5, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(lstm_many(x, weights, 3).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
