@@ -36,9 +36,8 @@ def test_equals_its_description() -> None:
 
 def test_starts_within_a_tenth() -> None:
     torch.manual_seed(0)
-    parameters = torch.cat(
-        [p.detach().flatten() for p in models.create("attentivechrome", marks=5, bins=100).parameters()]
-    )
+    network = models.create("attentivechrome", marks=5, bins=100)
+    parameters = torch.cat([p.detach().flatten() for p in network.parameters()])
     assert parameters.abs().max() <= 0.1
     assert abs(float(parameters.std()) - 0.2 / 12**0.5) < 0.001
 

@@ -26,11 +26,13 @@ def lstms(number: int, inputs: int, hidden: int, dtype: torch.dtype) -> list[nn.
     examples=st.integers(1, 5),
     scale=st.sampled_from([0.1, 1.0, 30.0]),
 )
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
 def test_equals_torch_lstm(
     dtype: torch.dtype, tolerance: float, number: int, inputs: int, hidden: int, steps: int, examples: int, scale: float
 ) -> None:
     torch.manual_seed(steps)
+    # Large inputs leave gradients that are small differences of large numbers.
+    tolerance *= max(1, scale / 5)
     many = lstms(number, inputs, hidden, dtype)
     parameters = [p for lstm in many for p in lstm.parameters()]
     x = (torch.randn(examples, number, steps, inputs, dtype=dtype) * scale).requires_grad_()
@@ -115,6 +117,5 @@ def test_graphs_that_live_side_by_side_do_not_share_memory() -> None:
 def test_second_derivatives_are_refused() -> None:
     x = torch.randn(3, 2, 1, 2, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(2, 12, 5, dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(lstm_many(x, weights, 3).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.sum().backward()
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(lstm_many(x, weights, 3).sum(), x, create_graph=True)

@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from regulome.models.workspace import Workspace
 
@@ -60,7 +59,8 @@ def lstm_many(x: Tensor, weights: Tensor, hidden: int) -> Tensor:
         hidden: Hidden units.
 
     Returns:
-        States [step, stream, hidden, example], not to be written to. First derivatives flow to ``x`` and ``weights``.
+        States [step, stream, hidden, example], not to be written to. First
+        derivatives flow to ``x`` and ``weights``; there are no second ones.
     """
     states: Tensor = _States.apply(x, weights, hidden)  # type: ignore[no-untyped-call]
     return states
@@ -150,6 +150,8 @@ class _Tape:
             receive: Writes the gradient that h[t] gets from above into the tensor [stream, hidden, example].
             inputs: Whether the gradient of the inputs is wanted.
         """
+        if torch.is_grad_enabled():
+            raise RuntimeError("the fused LSTM has no second derivatives: create_graph=True is not supported")
         H, (steps, streams, _, examples) = self.hidden, self.gates.shape
         # d is the gradient of a step's pre-activations, but half of it in the input gate: cells are 2c, so that the
         # cell's gradient would have to be doubled on its way there. The weights carry that factor instead.
@@ -199,7 +201,6 @@ class _States(torch.autograd.Function):
         return tape.states
 
     @staticmethod
-    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, None]:  # type: ignore[override]
         dx, dw = ctx.tape.backward(lambda t, dh: dh.copy_(grads[0][t]), inputs=ctx.needs_input_grad[0])
@@ -225,7 +226,6 @@ class _Attended(torch.autograd.Function):
         return vectors.reshape(len(contexts), -1, vectors.shape[2]), attention
 
     @staticmethod
-    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
         tape, each = ctx.tape, ctx.each
