@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulome.errors import InputError
-from regulome.genome.depth import depth
+from regulome.genome.read_depth import depth
 from regulome.genome.reads import count_reads
 from regulome.genome.windows import Windows
 

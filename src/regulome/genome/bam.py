@@ -20,6 +20,7 @@ from regulome.errors import InputError
 from regulome.genome.bytestream import ByteStream, open_bytes, watched
 from regulome.genome.chromosomes import ELSEWHERE, Names, key
 from regulome.genome.rows import Block, Tally
+from regulome.storage import existing_file
 
 #: The empty BGZF block that ends every complete BAM file (SAM specification, section 4.1.2).
 _END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -125,7 +126,7 @@ def check_complete(path: str | PathLike[str]) -> None:
     Raises:
         InputError: It is not BAM, or cut short.
     """
-    with Path(path).open("rb") as raw:
+    with existing_file(path).open("rb") as raw:
         if raw.read(2) != _END[:2]:
             raise InputError("is not BAM", file=path, cure="name it after its format, or convert it with samtools")
         raw.seek(0, 2)
@@ -163,6 +164,7 @@ def read_header(stream: ByteStream) -> dict[str, int]:
 
 def chromosome_sizes(path: str | PathLike[str]) -> dict[str, int]:
     """Return chromosome → length in bases from a BAM file's header."""
+    check_complete(path)
     with open_bytes(path) as stream:
         return read_header(stream)
 

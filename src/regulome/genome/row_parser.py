@@ -165,6 +165,7 @@ def parse(
     mask = np.uint64(len(hashes) - 1)
     filled, capacity = state[FILLED], len(codes)
     strand_column, value_column = state[STRAND_COLUMN], state[VALUE_COLUMN]
+    last_read = max(3, strand_column, value_column)
     last_hash, code, limit = np.uint64(0), np.int32(0), np.int64(0)
     state[NEW_NAME_END] = 0
     position = begin
@@ -226,6 +227,16 @@ def parse(
                     p = q
                     break
             columns += 1
+            if columns > last_read and not spaces:
+                # Nothing is read from here on: count the tabs that are left.
+                columns -= 1
+                p -= 1
+                c = buffer[p]
+                while c != NEWLINE:
+                    columns += c == _TAB
+                    p += 1
+                    c = buffer[p]
+                break
             field = p
             if columns <= 3:
                 number = np.int64(0)
@@ -262,7 +273,7 @@ def parse(
                 value, good = _number(buffer, field, p)
                 if not good and reason == 0:
                     reason = BAD_VALUE
-        if state[COLUMNS] == 0 and columns >= max(3, strand_column, value_column):
+        if state[COLUMNS] == 0 and columns >= last_read:
             state[COLUMNS] = columns
         if columns != state[COLUMNS]:
             reason = WRONG_COLUMNS

@@ -270,3 +270,27 @@ def _quoted(text: str) -> str:
 def _check_text(block: npt.NDArray[np.uint8], path: Path) -> None:
     if not block[: 1 << 16].all():
         raise InputError("holds binary data, expected text", file=path, cure="name the right file")
+
+
+def first_rows(path: str | PathLike[str], count: int) -> list[list[str]]:
+    """Return the columns of the first rows of a file, header lines left out, to tell what kind of file it is.
+
+    Args:
+        path: The file, plain or gzip.
+        count: At most so many rows.
+
+    Raises:
+        InputError: The file cannot be read, is not text, or has no rows.
+    """
+    with open_bytes(path) as stream:
+        buffer = np.empty(1 << 18, dtype=np.uint8)
+        filled = stream.readinto(buffer.data)
+    _check_text(buffer[:filled], Path(path))
+    lines = buffer[:filled].tobytes().decode("utf-8-sig", errors="replace").split("\n")
+    # Where the file goes on, the last line is cut.
+    lines = lines[:-1] if filled == len(buffer) else lines
+    rows = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith(("#", "track ", "browser "))]
+    if not rows:
+        raise InputError("has no rows", file=path, cure="make or download it again")
+    separator = "\t" if "\t" in rows[0] else None
+    return [row.split(separator) for row in rows[:count]]
