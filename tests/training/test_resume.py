@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_something_to_resume_and_no_run(
         train("deepchrome", world, tmp_path / "run", set=settings, device="cpu", **split)
     monkeypatch.undo()
     assert not (tmp_path / "run").exists()
-    with pytest.raises(InputError, match="unfinished run .*--resume.*--overwrite"):
+    with pytest.raises(InputError, match=r"unfinished run .*--resume.*--overwrite"):
         train("deepchrome", world, tmp_path / "run", set=settings, device="cpu", **split)
     with pytest.raises(InputError, match="is not finished"):
         open_run(tmp_path / "run")

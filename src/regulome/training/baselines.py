@@ -153,7 +153,6 @@ def _linear(job: FitJob, x: Matrix, y: Matrix, held: Matrix, truth: Matrix) -> I
 
 def _svm(job: FitJob, x: Matrix, y: Matrix, held: Matrix, truth: Matrix) -> Iterable[Candidate]:
     """Linear support vector machine with Platt's probabilities, or support vector regression."""
-    from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC, LinearSVR
 
     scaled, mean, std = _standard(x)
@@ -166,21 +165,39 @@ def _svm(job: FitJob, x: Matrix, y: Matrix, held: Matrix, truth: Matrix) -> Iter
                 _pour_linear(network, model.fit(scaled, y), mean, std)
                 return
             model = LinearSVC(C=cost, class_weight=_class_weight(job), dual=False, max_iter=_ITERATIONS)
-            margin = model.fit(scaled, y > 0).decision_function(scaled_held)[:, None]
+            margin = model.fit(scaled, y > 0).decision_function(scaled_held)
             if len(np.unique(truth)) < 2:
                 _pour_linear(network, model, mean, std)
                 return
-            # Platt: a logistic curve from margin to label, on genes that the machine has not seen. The margins are
-            # scaled, because the weak penalty that keeps the curve finite must not depend on their unit.
-            spread = max(float(margin.std()), 1e-12)
-            platt = LogisticRegression(C=100.0).fit(margin / spread, truth > 0)
+            slope, offset = _platt(margin, truth > 0)
             _pour_linear(
                 *(network, model, mean, std),
-                slope=float(platt.coef_[0, 0]) / spread,
-                offset=float(platt.intercept_[0]),
+                slope=slope,
+                offset=offset,
             )
 
         yield {"C": cost}, pour
+
+
+def _platt(margin: npt.NDArray[np.float64], high: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit the logistic curve from margin to label, on examples that the machine has not seen (Platt 1999).
+
+    Labels are drawn a little towards each other as in the paper, (n₊ + 1) / (n₊ + 2) and 1 / (n₋ + 2), which keeps the
+    curve finite where margins separate the classes.
+
+    Returns:
+        Slope and offset of the log-odds.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    positives, negatives = int(high.sum()), int((~high).sum())
+    soft = np.where(high, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    # The margins are scaled, because the penalty, although negligible, must not depend on their unit.
+    spread = max(float(margin.std()), 1e-12)
+    both = np.r_[margin, margin][:, None] / spread
+    labels = np.r_[np.ones(len(margin), bool), np.zeros(len(margin), bool)]
+    curve = LogisticRegression(C=1e6).fit(both, labels, sample_weight=np.r_[soft, 1 - soft])
+    return float(curve.coef_[0, 0]) / spread, float(curve.intercept_[0])
 
 
 def _pour_linear(network: Any, model: Any, mean: Any, std: Any, slope: float = 1.0, offset: float = 0.0) -> None:

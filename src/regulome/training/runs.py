@@ -129,13 +129,15 @@ class Run:
         """
         members = []
         for member in range(len(self.info.members)):
-            predictor = new_predictor(
-                self.recipe,
-                marks=len(self.info.marks),
-                bins=self.info.bins,
-                task=self.info.task,
-                hyperparameters=self.info.hyperparameters[member] if self.info.hyperparameters else None,
-            )
+            # The weights are replaced at once: drawing them must not move the caller's random numbers.
+            with torch.random.fork_rng(devices=[]):
+                predictor = new_predictor(
+                    self.recipe,
+                    marks=len(self.info.marks),
+                    bins=self.info.bins,
+                    task=self.info.task,
+                    hyperparameters=self.info.hyperparameters[member] if self.info.hyperparameters else None,
+                )
             load_weights_into(predictor, self.path / weights_name(member, len(self.info.members)))
             members.append(predictor.to(device).eval())
         return members

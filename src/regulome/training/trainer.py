@@ -157,7 +157,9 @@ def _plan(
         raise InputError(f"{chosen.name} is fitted on one device", cure="leave --devices away")
     parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
     _check_targets(data, parts, chosen)
-    model = new_predictor(chosen, marks=len(data.marks), bins=data.bins, task=data.task)
+    # On the meta device nothing is allocated and no random number is drawn.
+    with torch.device("meta"):
+        model = new_predictor(chosen, marks=len(data.marks), bins=data.bins, task=data.task)
     first = chosen.training.seed
     info = runs.RunInfo(
         recipe=chosen.name,
