@@ -16,7 +16,7 @@ from benchmarks.measure import interleaved, result, wall_seconds
 from regulome import models
 from regulome.datasets import Batches, Dataset, open_dataset, write_dataset
 
-GENES, MARKS, BINS, BATCH, STEPS, ROWS = 19_802, 5, 100, 64, 20, 2_000
+GENES, MARKS, BINS, BATCH, STEPS, ROWS = 19_802, 5, 100, 64, 8, 2_000
 
 
 def run(data_dir: Path) -> dict[str, object]:
