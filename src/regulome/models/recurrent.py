@@ -89,32 +89,38 @@ def both_ways(x: Tensor) -> Tensor:
 
 
 class _Tape:
-    """One pass over the steps, and what its backward pass needs."""
+    """One pass over the steps, and what its backward pass needs.
 
-    def __init__(self, x: Tensor, weights: Tensor, H: int, *, keep: bool, own_states: bool) -> None:
+    Args:
+        x: Inputs [step, stream, inputs, example].
+        weights: As :func:`lstm_many` takes them.
+        contexts: [stream, hidden], for the scores h[t]·w of attention; None without.
+        keep: Whether there will be a backward pass.
+    """
+
+    def __init__(self, x: Tensor, weights: Tensor, H: int, *, contexts: Tensor | None = None, keep: bool) -> None:
         steps, streams, inputs, examples = x.shape
         kept = steps if keep else 1
         shapes = [
-            (steps + 1, streams, H + inputs + 1, examples),
             (kept, streams, 4 * H, examples),
             (kept + 1, streams, H, examples),
             (kept, streams, H, examples),
+            (steps + 1, streams, H + inputs + 1, examples),
         ]
-        if own_states:
-            self.workspace = Workspace(x, shapes)
-            self.stacked, self.gates, self.cells, self.tanhs = self.workspace.tensors
-        else:
-            self.workspace = Workspace(x, shapes[1:])
-            self.stacked = x.new_empty(shapes[0])
-            self.gates, self.cells, self.tanhs = self.workspace.tensors
+        # States that go out to the caller must not lie in memory that is used again.
+        self.workspace = Workspace(x, shapes if contexts is not None else shapes[:3])
+        self.gates, self.cells, self.tanhs, *rest = self.workspace.tensors
+        self.stacked = rest[0] if rest else x.new_empty(shapes[3])
         self.hidden = H
+        self.contexts = contexts
         # The cell gate's rows count twice, because its tanh is made of a sigmoid.
         self.weights = weights.detach().clone()
         self.weights[:, 2 * H : 3 * H] *= 2
+        self.scores = x.new_empty(steps, streams, 1, examples)
         self._forward(x, keep)
 
     def _forward(self, x: Tensor, keep: bool) -> None:
-        H, stacked = self.hidden, self.stacked
+        H, stacked, weights = self.hidden, self.stacked, self.weights
         # Block t is what step t multiplies: h[t−1], x[t] and ones.
         stacked[0, :, :H] = 0
         stacked[:-1, :, H:-1] = x
@@ -122,20 +128,23 @@ class _Tape:
         stacked[:, :, -1] = 1
         self.cells[0] = 0
         minus_one = x.new_tensor(-1.0)
-        states = self.states.unbind(0)
-        gates = self.gates.unbind(0)
-        split = [gate.chunk(4, dim=1) for gate in gates]
-        cells, tanhs = self.cells.unbind(0), self.tanhs.unbind(0)
-        for t, (row, state) in enumerate(zip(stacked.unbind(0)[:-1], states, strict=True)):
-            now = t if keep else 0
-            i, f, g, o = split[now]
-            cell, tanh = cells[now + 1 if keep else 0], tanhs[now]
-            torch.bmm(self.weights, row, out=gates[now]).sigmoid_()
+        context = None if self.contexts is None else self.contexts[:, None]
+        # Views are made once for all steps: made at each step they would cost as much as the arithmetic.
+        steps = zip(stacked.unbind(0)[:-1], self.states.unbind(0), self.scores.unbind(0), strict=True)
+        gates, cells, tanhs = self.gates.unbind(0), self.cells.unbind(0), self.tanhs.unbind(0)
+        split = [part.unbind(0) for part in self.gates.chunk(4, dim=2)]
+        for t, (row, state, score) in enumerate(steps):
+            now, after = (t, t + 1) if keep else (0, 0)
+            i, f, g, o = split[0][now], split[1][now], split[2][now], split[3][now]
+            cell, tanh = cells[after], tanhs[now]
+            torch.bmm(weights, row, out=gates[now]).sigmoid_()
             torch.add(minus_one, g, alpha=2, out=g)
             torch.mul(cells[now], f, out=cell).addcmul_(i, g, value=2)
             torch.sigmoid(cell, out=tanh)
             torch.add(minus_one, tanh, alpha=2, out=tanh)
             torch.mul(o, tanh, out=state)
+            if context is not None:
+                torch.bmm(context, state, out=score)
 
     @property
     def states(self) -> Tensor:
@@ -143,12 +152,18 @@ class _Tape:
         states: Tensor = self.stacked[1:, :, : self.hidden]
         return states
 
-    def backward(self, receive: Callable[[int, Tensor], object], *, inputs: bool) -> tuple[Tensor | None, Tensor]:
-        """Walk back from the last step; return the gradients of the inputs (if wanted) and of the weights.
+    def backward(
+        self, receive: Callable[[int, Tensor], object], dscores: Tensor | None = None, *, inputs: bool
+    ) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """Walk back from the last step.
 
         Args:
             receive: Writes the gradient that h[t] gets from above into the tensor [stream, hidden, example].
+            dscores: Gradients of the scores [step, stream, 1, example], with attention.
             inputs: Whether the gradient of the inputs is wanted.
+
+        Returns:
+            The gradients of the inputs, the weights and the contexts.
         """
         if torch.is_grad_enabled():
             raise RuntimeError("the fused LSTM has no second derivatives: create_graph=True is not supported")
@@ -157,19 +172,28 @@ class _Tape:
         # cell's gradient would have to be doubled on its way there. The weights carry that factor instead.
         back = self.weights.clone()
         back[:, :H] *= 2
-        to_h = back[:, :, :H].transpose(1, 2).contiguous()
-        to_x = back[:, :, H:-1].transpose(1, 2).contiguous()
+        to_h, to_x = back[:, :, :H].transpose(1, 2), back[:, :, H:-1].transpose(1, 2)
+        # The score of h[t−1] is a fifth gate of step t, as far as gradients go: one more row of the same products.
+        extra = 0 if self.contexts is None else 1
+        if self.contexts is not None:
+            to_h = torch.cat((to_h, self.contexts[:, :, None]), dim=2)
+        to_h, to_x = to_h.contiguous(), to_x.contiguous()
+        d = self.gates.new_zeros(streams, 4 * H + extra, examples)
+        dw = self.gates.new_zeros(streams, 4 * H + extra, self.weights.shape[2])
         dx = self.stacked.new_empty(steps, streams, to_x.shape[1], examples) if inputs else None
-        dw = torch.zeros_like(self.weights)
-        d = torch.zeros_like(self.gates[0])
         dh, dcell, work = (torch.zeros_like(self.cells[0]) for _ in range(3))
-        di, df, dg, do = d.chunk(4, dim=1)
-        through_cell = d.view(streams, 4, H, examples)[:, :3]
-        dcell_of_each = dcell[:, None]
+        di, df, dg, do = d[:, : 4 * H].chunk(4, dim=1)
+        through_cell = d[:, : 3 * H].unflatten(1, (3, H))  # type: ignore[no-untyped-call]
+        of_gates, of_score, dcell_of_each = d[:, : 4 * H], d[:, 4 * H :], dcell[:, None]
         cells, tanhs, states = self.cells.unbind(0), self.tanhs.unbind(0), self.states.unbind(0)
-        gates, rows = self.gates.unbind(0), self.stacked.transpose(2, 3).unbind(0)
+        gates = [part.unbind(0) for part in self.gates.chunk(4, dim=2)]
+        rows = self.stacked.transpose(2, 3).unbind(0)
+        scores = None if dscores is None else (torch.zeros_like(dscores[0]), *dscores.unbind(0))
+        if scores is not None:
+            of_score.copy_(scores[-1])
+            torch.baddbmm(dw, d, rows[-1], out=dw)
         for t in range(steps - 1, -1, -1):
-            i, f, g, o = gates[t].chunk(4, dim=1)
+            i, f, g, o = gates[0][t], gates[1][t], gates[2][t], gates[3][t]
             receive(t, dh)
             torch.baddbmm(dh, to_h, d, out=dh)
             _tanh_backward(o, tanhs[t], grad_input=work)
@@ -181,13 +205,15 @@ class _Tape:
             _sigmoid_backward(cells[t], f, grad_input=df)
             _tanh_backward(i, g, grad_input=dg)
             through_cell.mul_(dcell_of_each)
+            if scores is not None:
+                of_score.copy_(scores[t])
             torch.baddbmm(dw, d, rows[t], out=dw)
             if dx is not None:
-                torch.bmm(to_x, d, out=dx[t])
+                torch.bmm(to_x, of_gates, out=dx[t])
             dcell.mul_(f)
         dw[:, :H] *= 2
         dw[:, 2 * H : 3 * H] *= 2
-        return dx, dw
+        return dx, dw[:, : 4 * H], dw[:, 4 * H, :H] if extra else None
 
 
 class _States(torch.autograd.Function):
@@ -195,15 +221,16 @@ class _States(torch.autograd.Function):
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, x: Tensor, weights: Tensor, hidden: int) -> Tensor:
         keep = any(ctx.needs_input_grad)
-        tape = _Tape(x, weights, hidden, keep=keep, own_states=False)
+        tape = _Tape(x, weights, hidden, keep=keep)
         if keep:
             ctx.tape = tape
         return tape.states
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, None]:  # type: ignore[override]
-        dx, dw = ctx.tape.backward(lambda t, dh: dh.copy_(grads[0][t]), inputs=ctx.needs_input_grad[0])
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, None]:
+        upstream = grads[0].unbind(0)
+        dx, dw, _ = ctx.tape.backward(lambda t, dh: dh.copy_(upstream[t]), inputs=ctx.needs_input_grad[0])
         return dx, dw, None
 
 
@@ -213,21 +240,20 @@ class _Attended(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weights: Tensor, contexts: Tensor) -> tuple[Tensor, Tensor]:
         hidden = contexts.shape[1] // 2
         keep = any(ctx.needs_input_grad)
-        tape = _Tape(x, weights, hidden, keep=keep, own_states=True)
-        context = contexts.detach().reshape(-1, 1, hidden)
-        scores = torch.matmul(context, tape.states).squeeze(2)
+        tape = _Tape(x, weights, hidden, contexts=contexts.detach().reshape(-1, hidden), keep=keep)
+        scores = tape.scores[:, :, 0]
         attention = (scores[:, 0::2] + scores[:, 1::2].flip(0)).softmax(dim=0)
         each = both_ways(attention)[:, :, None]
         vectors = torch.zeros_like(tape.cells[0])
         for state, weight in zip(tape.states.unbind(0), each.unbind(0), strict=True):
             vectors.addcmul_(state, weight)
         if keep:
-            ctx.tape, ctx.context, ctx.each = tape, context, each
+            ctx.tape, ctx.each = tape, each
         return vectors.reshape(len(contexts), -1, vectors.shape[2]), attention
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor, Tensor]:
         tape, each = ctx.tape, ctx.each
         dvectors = grads[0].reshape(tape.cells[0].shape)
         # How much each step's weight matters: Σ over units of h[t] · dvector, plus what came for it.
@@ -235,17 +261,12 @@ class _Attended(torch.autograd.Function):
         work = torch.empty_like(dvectors)
         for state, out in zip(tape.states.unbind(0), dweights.unbind(0), strict=True):
             torch.sum(torch.mul(state, dvectors, out=work), dim=1, keepdim=True, out=out)
-        dweights = dweights.squeeze(2)
+        dweights = dweights[:, :, 0]
         dattention = dweights[:, 0::2] + dweights[:, 1::2].flip(0) + grads[1]
         attention = each[:, 0::2, 0]
-        dscores = attention * (dattention - (attention * dattention).sum(dim=0))
-        dscore_of_each = both_ways(dscores)[:, :, None]
-        dcontext = torch.matmul(tape.states, dscore_of_each.transpose(2, 3)).sum(dim=0)
-        context = ctx.context.transpose(1, 2)
-        weights, scores = each.unbind(0), dscore_of_each.unbind(0)
-
-        def receive(t: int, dh: Tensor) -> None:
-            torch.mul(dvectors, weights[t], out=dh).addcmul_(context, scores[t])
-
-        dx, dw = tape.backward(receive, inputs=ctx.needs_input_grad[0])
-        return dx, dw, dcontext.reshape(-1, 2 * tape.hidden)
+        dscores = both_ways(attention * (dattention - (attention * dattention).sum(dim=0)))[:, :, None]
+        weights = each.unbind(0)
+        dx, dw, dcontexts = tape.backward(
+            lambda t, dh: torch.mul(dvectors, weights[t], out=dh), dscores, inputs=ctx.needs_input_grad[0]
+        )
+        return dx, dw, dcontexts.reshape(-1, 2 * tape.hidden)
