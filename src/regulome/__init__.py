@@ -4,4 +4,19 @@ from regulome.lazy import lazy
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy(__name__, {})
+# `regulome.explain` and `regulome.report` are rooms; the verbs of the same name are the functions in them.
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "check_files": "genome",
+        "compare": "training",
+        "evaluate": "catalog",
+        "open_dataset": "datasets",
+        "open_run": "training",
+        "predict": "catalog",
+        "prepare_expression": "datasets",
+        "prepare_published": "datasets",
+        "simulate_expression": "datasets",
+        "train": "training",
+    },
+)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
-def lazy(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+def lazy(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make the module hooks that import a package's public names on first use (PEP 562).
 
     Importing regulome must not import torch, polars or matplotlib: ``regulome --help`` answers at once.
@@ -20,10 +21,10 @@ def lazy(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], object
         ``__getattr__``, ``__dir__`` and ``__all__`` for the package.
     """
 
-    def getattribute(name: str) -> object:
+    def getattribute(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value: object = getattr(importlib.import_module(f"{package}.{names[name]}"), name)
+        value = getattr(importlib.import_module(f"{package}.{names[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value
 

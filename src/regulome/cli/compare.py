@@ -19,9 +19,36 @@ def command(
     figure: Annotated[Path | None, typer.Option(help="Also draw the differences, to .svg, .png or .pdf.")] = None,
 ) -> None:
     """Compare runs on the same examples: paired differences with 95 % intervals."""
+    import json
+
+    from regulome.cli.evaluate import show_metrics
+    from regulome.cli.tables import interval, show
+    from regulome.report import comparison_figure, save_figure
+    from regulome.storage import new_file
     from regulome.training import compare
 
-    print(compare(runs, split=split))
+    found = compare(runs, split=split)
+    if figure is not None:
+        with new_file(figure) as temporary:
+            save_figure(comparison_figure(found.table), temporary)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        return
+    show_metrics({name: {"n": found.n, **metrics} for name, metrics in found.metrics.items()})
+    show(
+        ["metric", "difference of", "and", "difference [95 %]", "p", "better"],
+        [
+            (
+                row["metric"],
+                row["a"],
+                row["b"],
+                interval(row | {"value": row["difference"]}),
+                f"{row['p']:.3f}",
+                row[row["better"]] if row["better"] else None,
+            )
+            for row in found.table.iter_rows(named=True)
+        ],
+    )
 
 
 command.__name__ = "compare"

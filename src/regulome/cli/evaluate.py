@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from regulome.cli.options import AsJson, DatasetOption, Device, RunPath, Split
+import typer
+
+from regulome.cli.options import AsJson, DatasetOption, Device, Split
 
 PANEL = "From datasets to answers"
 
 
 def command(
-    run: RunPath,
+    run: Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run folder, or a file of published weights.")],
     dataset: DatasetOption = None,
     split: Split = "test",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Metrics of a run on a part of a dataset, with 95 % bootstrap intervals."""
-    from regulome.training import evaluate
+    from regulome.catalog import evaluate
 
     metrics = evaluate(run, dataset, split=split, device=device)
     if as_json:
@@ -29,12 +32,13 @@ def command(
 
 
 def show_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the metrics of several runs, a row each."""
+    """Print the metrics of runs: a row per metric, a column per run."""
     from regulome.cli.tables import interval, show
 
     names = list(dict.fromkeys(name for row in metrics.values() for name in row if isinstance(row[name], dict)))
-    rows = [[run, row["n"], *(interval(row.get(name)) for name in names)] for run, row in metrics.items()]
-    show(["run", "n", *names], rows, right=["n"])
+    rows = [["n", *(f"{row['n']:,}" for row in metrics.values())]]
+    rows += [[name, *(interval(row.get(name)) or "–" for row in metrics.values())] for name in names]
+    show(["", *metrics], rows)
 
 
 command.__name__ = "evaluate"

@@ -17,13 +17,14 @@ def command(
     out: Out,
     dataset: DatasetOption = None,
     split: Split = "test",
+    limit: Annotated[int | None, typer.Option(help="Explain at most so many examples.")] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Attributions of a run's predictions to marks and bins: arrays and tables."""
     from regulome.explain import explain
 
-    print(explain(method, run, dataset, split=split, out=out, device=device, overwrite=overwrite))
+    print(explain(method, run, dataset, split=split, out=out, limit=limit, device=device, overwrite=overwrite).path)
 
 
 command.__name__ = "explain"

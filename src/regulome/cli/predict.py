@@ -23,10 +23,12 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Predict examples: region, id, then for each output its value and, where known, the truth."""
-    from regulome.catalog import predict_table
+    from regulome.catalog import predict
+    from regulome.storage import check_target
     from regulome.training import write_table
 
-    table = predict_table(run, dataset, split=split, device=device)
+    check_target(out, overwrite=overwrite)
+    table = predict(run, dataset, split, device=device)
     write_table(table, out, overwrite=overwrite)
     print(out)
 

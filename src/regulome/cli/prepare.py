@@ -53,9 +53,13 @@ def expression(
     ] = "overlap",
     extend: Annotated[int | None, typer.Option(help="Reads: extend to this fragment length.")] = None,
     min_mapq: Annotated[int, typer.Option(help="BAM: least mapping quality.")] = 0,
-    drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="BAM: leave marked duplicates out.")
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="BAM: count reads that are marked as duplicates too.")
     ] = False,
+    value: Annotated[
+        Literal["signalValue", "score", "presence"] | None,
+        typer.Option(help="Value of a peak; default: by the number of columns."),
+    ] = None,
     published: Annotated[
         Literal["deepchrome", "deepdiff"] | None, typer.Option(help="Read published tables instead of files.")
     ] = None,
@@ -73,14 +77,17 @@ def expression(
 
         dataset = prepare_published(
             published,
-            train=_needed(train, "--train"),
-            valid=_needed(valid, "--valid"),
-            test=_needed(test, "--test"),
-            out=out,
+            train,
+            valid,
+            test,
+            out,
+            marks=words(marks) or None,
             expression=expression,
             sample=sample,
+            target=target,
+            genes=genes,
             bins=bins,
-            marks=words(marks) or None,
+            skip_invalid=skip_invalid,
             overwrite=overwrite,
         )
     else:
@@ -105,11 +112,12 @@ def expression(
             count=count,
             extend=extend,
             min_mapq=min_mapq,
-            keep_duplicates=not drop_duplicates,
+            keep_duplicates=keep_duplicates,
+            value=value,
             skip_invalid=skip_invalid,
             overwrite=overwrite,
         )
-    print(dataset)
+    print(dataset.path)
 
 
 def _needed(value: T | None, option: str) -> T:

@@ -21,7 +21,7 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
     from rich.table import Table
     from rich.text import Text
 
-    console = Console() if sys.stdout.isatty() else Console(width=240, color_system=None)
+    console = Console() if sys.stdout.isatty() else Console(width=100_000, color_system=None)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")

@@ -46,7 +46,7 @@ def command(
         devices=devices,
         ensemble=ensemble,
         resume=resume,
-        overrides=set_,
+        set=set_,
         overwrite=overwrite,
     )
     show_metrics({str(out): run.metrics()})
