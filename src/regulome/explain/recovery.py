@@ -84,9 +84,9 @@ def score_recovery(
     The map that is scored, I[mark, bin]:
 
     - gradient: mean of gradient × (input − mean input) over high genes minus that over low genes: what tells them
-      apart, seen from an average gene. It is near zero for a mark that looks the same in both, and positive for a mark that
-      informs in either direction. (Without the mean input, a repressive mark that a model has learned to saturate on
-      comes out negative: the gradient is large where there is none of it.)
+      apart, seen from an average gene. It is near zero for a mark that looks the same in both, and positive for a mark
+      that informs in either direction. (Without the mean input, a repressive mark on which a model saturates comes
+      out negative: the gradient is large where there is none of it.)
     - attention: beta · alpha averaged over high and low genes; alpha alone where the model has no beta.
 
     Criteria, each of which can fail:

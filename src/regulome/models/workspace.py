@@ -48,4 +48,6 @@ def _take(size: int, like: Tensor) -> Tensor:
         # A block that is much too large would never be let go of.
         if size <= block.numel() <= 4 * size and block.dtype == like.dtype and block.device == like.device:
             return _free.pop(at)
-    return torch.empty(size, dtype=like.dtype, device=like.device)
+    # A block born in inference mode could not be written to outside it, and blocks outlive the mode.
+    with torch.inference_mode(False):
+        return torch.empty(size, dtype=like.dtype, device=like.device)

@@ -208,8 +208,8 @@ def _class_map(material: Material, explanation: Explanation) -> Block:
     form = (
         f"the best of {settings['restarts']} starts, clamped to 0 … 1 and divided by its maximum, as published."
         if raw
-        else f"the mean over {settings['restarts']} starts. Scale: {manifest['space']}, so that 0 is about what a mark has on "
-        "average; orange is more, purple less. (The published form, clamped to 0 … 1, is in the data.)"
+        else f"the mean over {settings['restarts']} starts. Scale: {manifest['space']}, so that 0 is about "
+        "what a mark has on average; orange is more, purple less. (The data hold the published form, clamped to 0 … 1.)"
     )
     agreement = dict(zip(manifest["classes"], manifest["agreement"], strict=True))
     return Picture(
