@@ -18,7 +18,8 @@ from regulome.errors import InputError
 from regulome.models.preprocess import Predictor, Preprocess
 from regulome.training.build import build_predictor
 from regulome.training.fit import Epoch, FitJob, Fitted, Rows
-from regulome.training.loss import Loss, validation_score
+from regulome.training.loss import Loss
+from regulome.training.validation import validation_score
 
 logger = logging.getLogger(__name__)
 

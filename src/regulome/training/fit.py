@@ -13,27 +13,26 @@ from typing import Any, TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
 from regulome.progress import progress
-from regulome.recipes.schema import Recipe, TrainingSection
+from regulome.recipes.schema import Recipe
 from regulome.training import state
 from regulome.training.build import build_predictor
-from regulome.training.loss import Loss, make_loss, validation_score
+from regulome.training.loss import make_loss
+from regulome.training.optimizer import make_optimizer
 from regulome.training.schedule import Schedule
+from regulome.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 #: A row of history.csv.
 Epoch: TypeAlias = dict[str, float | int | None]
-
-# Validation examples per batch; no gradients are kept, so it can be larger than in training.
-_VALID_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,14 @@ class _Fit:
                 f"the loss is not a finite number in epoch {self.epoch + 1}",
                 cure="lower training.learning_rate, set training.gradient_clip, or scale the inputs",
             )
-        valid_loss, score = self._validate()
+        valid_loss, score = validate(
+            self.fabric,
+            self.predictor,
+            self.loss,
+            self.job.dataset,
+            self.job.valid,
+            orient=self.job.recipe.input.orient,
+        )
         self.schedule.end_epoch(valid_loss)
         better = self._keep_best(valid_loss, score)
         seconds = self.seconds + time.monotonic() - begin
@@ -229,39 +235,6 @@ class _Fit:
         self.stale = 0
         self.best = _Best(value, self.epoch + 1, _on_cpu(self.predictor))
         return True
-
-    def _validate(self) -> tuple[float, float]:
-        """Return loss and score on the validation rows, dropout off; each process scores its share."""
-        dataset, rows = self.job.dataset, self.job.valid
-        batches = Batches(
-            dataset,
-            rows,
-            batch_size=_VALID_BATCH,
-            orient=self.job.recipe.input.orient,
-            device=self.fabric.device,
-            rank=self.fabric.global_rank,
-            world_size=self.fabric.world_size,
-        )
-        place = np.full(len(dataset), -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        outputs = torch.zeros((len(rows), dataset.targets.shape[1]), device=self.fabric.device)
-        self.module.eval()
-        with torch.no_grad():
-            for batch in batches:
-                where = torch.as_tensor(place[batch.index.cpu().numpy()], device=self.fabric.device)
-                outputs[where] = self.predictor(batch.inputs).float()
-        if self.fabric.world_size > 1:
-            outputs = self.fabric.all_reduce(outputs, reduce_op="sum")
-        outputs = outputs.cpu()
-        truth = np.array(dataset.targets[rows], np.float32)
-        weight = None if self.loss.positive_weight is None else self.loss.positive_weight.cpu()
-        loss = Loss(dataset.task, weight)(outputs, torch.from_numpy(truth))
-        if not bool(torch.isfinite(outputs).all()):
-            raise InputError(
-                f"the outputs are not finite numbers after epoch {self.epoch + 1}",
-                cure="lower training.learning_rate or set training.gradient_clip",
-            )
-        return float(loss), validation_score(dataset.task, truth, outputs.numpy())
 
     def _save(self, *, mid_epoch: bool) -> None:
         randomness = [state.random_state()]
@@ -322,19 +295,6 @@ class _Fit:
         state.set_random_state(saved["random"][rank])
         done = f" and {saved['position']:,} of {len(self.batches):,} steps" if saved["position"] else ""
         logger.info("%sresumed after %d epochs%s", self.job.title, self.epoch, done)
-
-
-def make_optimizer(training: TrainingSection, network: nn.Module) -> torch.optim.Optimizer:
-    """Make the optimiser of a recipe for all trainable parameters of ``network``."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    rate, decay = training.learning_rate, training.weight_decay
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=training.momentum, weight_decay=decay)
-    if training.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, rate, momentum=training.momentum, weight_decay=decay)
-    betas = (training.betas[0], training.betas[1])
-    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, rate, betas=betas, weight_decay=decay)
 
 
 def _on_cpu(predictor: Predictor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Losses of both tasks, and the two numbers that validation looks at."""
+"""Losses of both tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from regulome.datasets.dataset import Dataset
 from regulome.recipes.schema import TrainingSection
-from regulome.training import metrics
 
 
 class Loss:
@@ -25,11 +24,11 @@ class Loss:
     def __init__(self, task: str, positive_weight: Tensor | None = None, smoothing: float = 0.0) -> None:
         self.task, self.positive_weight, self.smoothing = task, positive_weight, smoothing
 
-    def __call__(self, output: Tensor, target: Tensor, *, smooth: bool = True) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss over examples and targets, both [batch, targets]."""
         if self.task == "regression":
             return F.mse_loss(output, target)
-        if smooth and self.smoothing:
+        if self.smoothing:
             target = target * (1 - self.smoothing) + self.smoothing / 2
         return F.binary_cross_entropy_with_logits(output, target, pos_weight=self.positive_weight)
 
@@ -47,18 +46,3 @@ def make_loss(
     elif training.positive_weight != 1.0:
         weight = torch.full((dataset.targets.shape[1],), float(training.positive_weight), device=device)
     return Loss(dataset.task, weight, training.label_smoothing)
-
-
-def validation_score(task: str, truth: npt.NDArray[np.float32], output: npt.NDArray[np.float32]) -> float:
-    """Return AUROC (classification) or Pearson's correlation, mean over the targets on which it is defined.
-
-    Args:
-        task: "classification" or "regression".
-        truth: [examples, targets].
-        output: Logits or values, [examples, targets].
-    """
-    metric = metrics.auroc if task == "classification" else metrics.pearson
-    once = np.ones((1, len(truth)))
-    columns = zip(truth.T.astype(np.float64), output.T.astype(np.float64), strict=True)
-    scores = np.array([metric(y, s, once)[0] for y, s in columns])
-    return float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
