@@ -1,12 +1,21 @@
 """AttentiveChrome the published way, written from its description: the peer of the two AttentiveChrome cases.
 
-Each mark's bidirectional LSTM is called by itself, and attention runs example by example in a Python loop.
+Each mark's bidirectional LSTM is called by itself, and attention runs example by example in a Python loop. Both sides
+train the same network from the same weights on the same genes with batches in memory: loss, backward pass, gradient
+norm clipped to 1, Adam.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+from benchmarks.measure import interleaved, result, wall_seconds
+from regulome import models
+
+MARKS, BINS, PEER_BATCH, GENES = 5, 100, 16, 512
 
 
 class LoopedAttention(nn.Module):
@@ -55,3 +64,40 @@ class PublishedWay(nn.Module):
         gene, _ = self.hm_level_rnn_1(torch.stack(vectors))
         logit: Tensor = self.fdiff1_1(gene)
         return logit
+
+
+def compare(batch: int, *, repeats: int = 7) -> dict[str, object]:
+    """Genes per second of training: ours at ``batch``, the peer always at its own batch of 16."""
+    torch.manual_seed(0)
+    ours = models.create("attentivechrome", marks=MARKS, bins=BINS)
+    peer = PublishedWay(MARKS)
+    peer.load_state_dict(ours.state_dict())
+    x = torch.log1p(torch.poisson(torch.full((GENES, MARKS, BINS), 2.0)))
+    y = torch.randint(2, (GENES, 1)).float()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x[:32]), peer(x[:32]), atol=1e-6, rtol=0)
+    works = {"ours": _training(ours, x, y, batch, fused=True), "peer": _training(peer, x, y, PEER_BATCH)}
+    for work in works.values():
+        work()
+    times = interleaved(works, repeats=repeats, clock=wall_seconds)
+    return result(
+        GENES / times["ours"],
+        GENES / times["peer"],
+        unit="genes/s",
+        peer_name=f"per-mark LSTM calls and per-sample attention, batch {PEER_BATCH}",
+        batch=batch,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _training(network: nn.Module, x: Tensor, y: Tensor, batch: int, *, fused: bool = False) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-4, fused=fused)
+
+    def epoch() -> None:
+        for inputs, targets in zip(x.split(batch), y.split(batch), strict=True):
+            optimizer.zero_grad()
+            nn.functional.binary_cross_entropy_with_logits(network(inputs), targets).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+
+    return epoch

@@ -1,5 +1,8 @@
-"""Counts of 5 million reads in 20,000 × 100 bins: ours from the raw, unsorted tagAlign.gz; ``bedtools intersect -c -sorted``
-from plain files that were sorted before. CPU seconds of the whole work, median of interleaved repetitions."""
+"""Counts of 5 million reads in 20,000 × 100 bins: ours from the raw, unsorted tagAlign.gz, the peer from sorted files.
+
+The peer is ``bedtools intersect -c -sorted`` on plain BED files that were sorted before. CPU seconds of the whole work,
+median of interleaved repetitions; both write or return all 2 million counts.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ random order as tagAlign.gz; the same reads sorted, as plain BED and as an index
 from __future__ import annotations
 
 import gzip
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +137,6 @@ def make_bam(world: World) -> Path:
             read.reference_id, read.reference_start = code[chrom], int(start)
             read.flag = 16 if strand == "-" else 0
             out.write(read)
-    os.replace(partial, world.bam)
+    partial.replace(world.bam)
     pysam.index(str(world.bam))
     return world.bam

@@ -119,7 +119,9 @@ class Coverage:
         self._bin, self._statistic, self._uncovered = windows.bin, statistic, uncovered
         shape = (len(windows), windows.n_bins)
         self._total = np.zeros(shape, dtype=np.float64)
-        self._covered = np.zeros(shape, dtype=np.int32)
+        # What the statistic does not need is not gathered.
+        needed = statistic == "max" or (statistic == "mean" and uncovered == "ignore")
+        self._covered = np.zeros(shape if needed else (0, 0), dtype=np.int32)
         self._highest = np.full(shape if statistic == "max" else (0, 0), -np.inf, dtype=np.float32)
 
     def add(self, block: Block) -> None:
@@ -216,15 +218,31 @@ def _raise(index: Any, codes: Any, starts: Any, ends: Any, values: Any, highest:
 def _cover(
     index: Any, codes: Any, starts: Any, ends: Any, values: Any, total: Any, covered: Any, highest: Any
 ) -> None:  # fmt: skip
-    window_starts, window_first, size, n_bins = index[0], index[1], index[5], index[6]
+    window_starts, window_first, size, n_bins = index[0], index[1], np.int32(index[5]), np.int32(index[6])
+    width = size * n_bins
+    first, last_code, last_start = np.int64(0), np.int32(-1), np.int32(-1)
     for i in range(len(codes)):
-        w = _first_window(index, codes[i], starts[i] - size * n_bins + 1)
-        while w < window_first[codes[i] + 1] and window_starts[w] < ends[i]:
-            start, end = max(starts[i] - window_starts[w], 0), min(ends[i] - window_starts[w], size * n_bins)
-            for b in range(start // size, (end - 1) // size + 1):
-                bases = min(end, (b + 1) * size) - max(start, b * size)
+        stop = window_first[codes[i] + 1]
+        # In a sorted file the first window in reach is mostly the last one's, or the next.
+        near = codes[i] == last_code and starts[i] >= last_start
+        if near and first < stop and window_starts[first] + width <= starts[i]:
+            first += 1
+            near = first == stop or window_starts[first] + width > starts[i]
+        if not near:
+            first = _first_window(index, codes[i], np.int64(starts[i]) - width + 1)
+        last_code, last_start = codes[i], starts[i]
+        w = first
+        while w < stop and window_starts[w] < ends[i]:
+            start = np.int32(max(starts[i] - window_starts[w], 0))
+            end = np.int32(min(ends[i] - window_starts[w], width))
+            b = start // size
+            edge = (b + 1) * size
+            while start < end:
+                bases = min(end, edge) - start
                 total[w, b] += bases * values[i]
-                covered[w, b] += bases
+                if len(covered):
+                    covered[w, b] += bases
                 if len(highest):
                     highest[w, b] = max(highest[w, b], np.float32(values[i]))
+                start, b, edge = np.int32(edge), b + 1, edge + size
             w += 1
