@@ -107,10 +107,8 @@ def _rows(dataset: Dataset, split: str) -> tuple[np.ndarray[Any, np.dtype[np.int
     if split not in prediction.PARTS:
         raise InputError(f"unknown split {split!r}", cure=f"choose from {', '.join(prediction.PARTS)}")
     parts = dataset.regions["split"].fill_null("new").to_numpy()
-    if split == "all" or (parts == "new").all():
-        rows = np.arange(len(dataset))
-    else:
-        rows = np.flatnonzero(parts == split)
+    everything = split == "all" or (parts == "new").all()
+    rows = np.arange(len(dataset)) if everything else np.flatnonzero(parts == split)
     if len(rows) == 0:
         raise InputError(f"no example of the part {split!r}", file=dataset.path, cure="choose another --split")
     return rows, [str(part) for part in parts[rows]]
