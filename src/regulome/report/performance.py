@@ -55,7 +55,7 @@ def _table(materials: Sequence[Material]) -> Table:
         "Each number is computed on test genes, which no model saw in training or in choosing an epoch. In brackets: "
         "95 % "
         "bootstrap interval over genes; it does not contain the spread between training seeds." + alone,
-        BAD_SCORE,
+        BAD_SCORE[materials[0].task],
         numbers=True,
     )
 

@@ -63,13 +63,21 @@ METRICS: Mapping[str, Metric] = {
 #: The metric that a sentence about a run names, by task.
 HEADLINE = {"classification": "auroc", "regression": "pearson"}
 
-BAD_SCORE = (
-    "First compare with the baseline: a network that does not beat logistic regression has learned nothing that a "
-    "weighted "
-    "sum of bins would not. Then look at the training curves. An AUROC near 0.5 usually means that the genes of the "
-    "expression table and of the annotation do not match, that the files are of another assembly, or that bins were "
-    "not oriented although the marks lie on one side of the TSS (input.orient = true)."
+_BASELINE = (
+    "First compare with the baseline: a network that does not beat a linear model has learned nothing that a weighted "
+    "sum "
+    "of bins would not. Then look at the training curves. "
 )
+_CAUSES = (
+    " usually means that the genes of the expression table and of the annotation do not match, that the files are of "
+    "another assembly, or that bins were not oriented although the marks lie on one side of the TSS (input.orient = "
+    "true)."
+)
+#: What to do about a bad table of results, by task.
+BAD_SCORE = {
+    "classification": _BASELINE + "An AUROC near 0.5" + _CAUSES,
+    "regression": _BASELINE + "A correlation near 0" + _CAUSES,
+}
 
 
 def estimate(entry: Mapping[str, Any] | None, digits: int = 3, between: str = " ") -> str:
