@@ -43,7 +43,7 @@ def command(
                 row["a"],
                 row["b"],
                 interval(row | {"value": row["difference"]}),
-                f"{row['p']:.3f}",
+                None if row["p"] is None else f"{row['p']:.3f}",
                 row[row["better"]] if row["better"] else None,
             )
             for row in found.table.iter_rows(named=True)

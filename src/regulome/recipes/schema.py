@@ -91,6 +91,10 @@ class TrainingSection(Section):
     precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
         default="32", description="number format: 32, bf16-mixed or 16-mixed"
     )
+    forget_bias: float = Field(
+        default=0.0,
+        description="added to the forget gates' bias of every LSTM before training, so that it remembers early",
+    )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of weights, order and dropout")
     checkpoint_minutes: float = Field(
         default=5.0, ge=0, description="in a long epoch, save a point to resume from every so many minutes"

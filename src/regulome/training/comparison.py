@@ -136,7 +136,7 @@ def _difference(metric: str, a: str, b: str, values_a: Floats, values_b: Floats)
         tail = min((drawn <= 0).mean(), (drawn >= 0).mean())
         row["p"] = float(min(1.0, max(2 * tail, 1 / len(drawn))))
     if low is not None and high is not None and (low > 0 or high < 0):
-        row["better"] = a if (low > 0) != (metric in LESS_IS_BETTER) else b
+        row["better"] = "a" if (low > 0) != (metric in LESS_IS_BETTER) else "b"
     return row
 
 
