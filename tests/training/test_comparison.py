@@ -39,11 +39,11 @@ def test_differences_have_paired_intervals(run, noisy):
     assert area["value_a"] == found.metrics["good"]["auroc"]["value"] == run.metrics()["auroc"]["value"]
     assert area["difference"] == pytest.approx(area["value_a"] - area["value_b"])
     assert 0 < area["low"] < area["difference"] < area["high"]
-    assert area["better"] == "a"
+    assert area["better"] == "good"
     assert area["p"] <= 0.05
     brier = found.table.row(by_predicate=pl.col("metric") == "brier", named=True)
     assert brier["difference"] < 0
-    assert brier["better"] == "a"
+    assert brier["better"] == "good"
 
 
 def test_pairing_makes_the_interval_narrower(run, tmp_path):

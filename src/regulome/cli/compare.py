@@ -44,7 +44,7 @@ def command(
                 row["b"],
                 interval(row | {"value": row["difference"]}),
                 None if row["p"] is None else f"{row['p']:.3f}",
-                row[row["better"]] if row["better"] else None,
+                row["better"],
             )
             for row in found.table.iter_rows(named=True)
         ],

@@ -32,8 +32,8 @@ class Comparison:
         metrics: For each run its metrics on the common examples, with intervals.
         table: One row per metric and pair of runs: ``metric, a, b, value_a, value_b, difference`` (a − b), ``low,
             high`` (95 % interval of the difference), ``p`` (two-sided bootstrap: how often resamples put the
-            difference on the other side of 0; never below 1 / replicates), ``better`` (``a``, ``b``, or null while 0
-            is inside the interval).
+            difference on the other side of 0; never below 1 / replicates), ``better`` (name of the better run, null while
+            0 is inside the interval).
     """
 
     n: int
@@ -136,7 +136,7 @@ def _difference(metric: str, a: str, b: str, values_a: Floats, values_b: Floats)
         tail = min((drawn <= 0).mean(), (drawn >= 0).mean())
         row["p"] = float(min(1.0, max(2 * tail, 1 / len(drawn))))
     if low is not None and high is not None and (low > 0 or high < 0):
-        row["better"] = "a" if (low > 0) != (metric in LESS_IS_BETTER) else "b"
+        row["better"] = a if (low > 0) != (metric in LESS_IS_BETTER) else b
     return row
 
 
