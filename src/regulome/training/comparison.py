@@ -32,8 +32,8 @@ class Comparison:
         metrics: For each run its metrics on the common examples, with intervals.
         table: One row per metric and pair of runs: ``metric, a, b, value_a, value_b, difference`` (a − b), ``low,
             high`` (95 % interval of the difference), ``p`` (two-sided bootstrap: how often resamples put the
-            difference on the other side of 0; never below 1 / replicates), ``better`` (name of the better run, null while
-            0 is inside the interval).
+            difference on the other side of 0; never below 1 / replicates), ``better`` (name of the better run,
+            null while 0 is inside the interval).
     """
 
     n: int
