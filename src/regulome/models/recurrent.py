@@ -179,7 +179,8 @@ class _Tape:
             to_h = torch.cat((to_h, self.contexts[:, :, None]), dim=2)
         to_h, to_x = to_h.contiguous(), to_x.contiguous()
         d = self.gates.new_zeros(streams, 4 * H + extra, examples)
-        dw = self.gates.new_zeros(streams, 4 * H + extra, self.weights.shape[2])
+        # Transposed, because its wide side then fills the registers of the matrix product.
+        dw = self.gates.new_zeros(streams, self.weights.shape[2], 4 * H + extra)
         dx = self.stacked.new_empty(steps, streams, to_x.shape[1], examples) if inputs else None
         dh, dcell, work = (torch.zeros_like(self.cells[0]) for _ in range(3))
         di, df, dg, do = d[:, : 4 * H].chunk(4, dim=1)
@@ -187,11 +188,11 @@ class _Tape:
         of_gates, of_score, dcell_of_each = d[:, : 4 * H], d[:, 4 * H :], dcell[:, None]
         cells, tanhs, states = self.cells.unbind(0), self.tanhs.unbind(0), self.states.unbind(0)
         gates = [part.unbind(0) for part in self.gates.chunk(4, dim=2)]
-        rows = self.stacked.transpose(2, 3).unbind(0)
+        rows, across = self.stacked.unbind(0), d.transpose(1, 2)
         scores = None if dscores is None else (torch.zeros_like(dscores[0]), *dscores.unbind(0))
         if scores is not None:
             of_score.copy_(scores[-1])
-            torch.baddbmm(dw, d, rows[-1], out=dw)
+            torch.baddbmm(dw, rows[-1], across, out=dw)
         for t in range(steps - 1, -1, -1):
             i, f, g, o = gates[0][t], gates[1][t], gates[2][t], gates[3][t]
             receive(t, dh)
@@ -207,10 +208,11 @@ class _Tape:
             through_cell.mul_(dcell_of_each)
             if scores is not None:
                 of_score.copy_(scores[t])
-            torch.baddbmm(dw, d, rows[t], out=dw)
+            torch.baddbmm(dw, rows[t], across, out=dw)
             if dx is not None:
                 torch.bmm(to_x, of_gates, out=dx[t])
             dcell.mul_(f)
+        dw = dw.transpose(1, 2)
         dw[:, :H] *= 2
         dw[:, 2 * H : 3 * H] *= 2
         return dx, dw[:, : 4 * H], dw[:, 4 * H, :H] if extra else None
