@@ -14,6 +14,7 @@ from regulome.training import Run, train
 #: Names that would do harm if they were not escaped.
 HOSTILE = '<script>alert("x")</script>'
 MARKS = ("H3K4me3", HOSTILE, "$a_b$ & <i>c</i>")
+READ = {"n_records": 7, "n_skipped": 2, "aliases": {"chr1": "1"}, "missing_chromosomes": ["chrM"]}
 SPLIT = {"test_chromosomes": ["chr1"], "valid_chromosomes": ["chr2"]}
 SMALL = ("model.hyperparameters.filters=4", "model.hyperparameters.hidden=[8]", "training.epochs=2")
 
@@ -47,7 +48,9 @@ def _dataset(path: Path, task: str) -> Dataset:
         )
         array[:] = counts
         writer.set_targets(target.astype(np.float32)[:, None], ["expression"], {"rule": f"the rule {HOSTILE}"})
-        writer.sources.append({"role": "genes", "path": f"/data/{HOSTILE}.gtf", "bytes": 12, "sha256": "0" * 64})
+        writer.sources.append(
+            {"role": "genes", "path": f"/data/{HOSTILE}.gtf", "bytes": 12, "sha256": "0" * 64, **READ}
+        )
     return open_dataset(path)
 
 

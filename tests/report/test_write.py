@@ -101,6 +101,7 @@ def test_several_runs(runs: list[Run], class_map: Path, truth: Path, tmp_path: P
         "No chromosome is in two parts.",
         runs[0].info.dataset.checksum if runs[0].info.dataset else "",
         "0" * 64,
+        "7 records; 2 invalid left out; 1 chromosome matched by alias (1 = chr1); nothing on chrM",
     ):
         assert words in page.text, words
     # Hostile names are there, as text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -87,12 +88,13 @@ def data_sections(materials: Sequence[Material]) -> list[Section]:
                 Path(str(source.get("path", ""))).name,
                 size(float(source.get("bytes", 0))),
                 str(source.get("sha256", "")),
+                _read(source),
             ]
             for source in manifest.sources
         ]
         blocks: list[Block] = [Table("How the dataset was made", ["What", "How"], facts)]
         if sources:
-            blocks.append(Table("Source files", ["Role", "File", "Size", "SHA-256"], sources))
+            blocks.append(Table("Source files", ["Role", "File", "Size", "SHA-256", "Read"], sources))
         blocks.append(_split(material))
         number = len(seen)
         title = "What it was trained on" if number == 1 else f"What {material.label} was trained on"
@@ -127,6 +129,22 @@ def provenance_section(materials: Sequence[Material]) -> Section:
 def _value(material: Material, metric: str) -> float:
     value = (material.metrics.get(metric) or {}).get("value")
     return float("-inf") if value is None else float(value)
+
+
+def _read(source: dict[str, Any]) -> str:
+    """Say how much of a source file was read, and what was not."""
+    words = []
+    if source.get("n_records") is not None:
+        words.append(amount(int(source["n_records"]), "record"))
+    if source.get("n_skipped"):
+        words.append(f"{int(source['n_skipped']):,} invalid left out")
+    aliases: dict[str, str] = source.get("aliases") or {}
+    if aliases:
+        wanted, present = next(iter(aliases.items()))
+        words.append(f"{amount(len(aliases), 'chromosome')} matched by alias ({present} = {wanted})")
+    if source.get("missing_chromosomes"):
+        words.append(f"nothing on {sentence([str(name) for name in source['missing_chromosomes']])}")
+    return "; ".join(words) or "—"
 
 
 def _rule(rule: dict[str, object]) -> str:

@@ -8,6 +8,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from regulome.report.figures.style import RUNS, grid, note, panels, styled
+from regulome.report.wording import METRICS
 
 
 @styled
@@ -46,7 +47,7 @@ def history_figure(histories: Mapping[str, pl.DataFrame], score: str, steps: Map
         if not left.get_legend_handles_labels()[0]:
             note(left, "fitted in one step: no epochs")
         left.set(title=name, xlabel=steps[name], ylabel="loss")
-        right.set(title="Validation", xlabel=steps[name], ylabel=score.removeprefix("valid_").upper())
+        right.set(title="Validation", xlabel=steps[name], ylabel=METRICS[score.removeprefix("valid_")].title)
         for here in (left, right):
             grid(here)
             if here.get_legend_handles_labels()[0]:
