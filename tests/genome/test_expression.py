@@ -107,3 +107,13 @@ def test_against_the_standard_csv_reader(write):
             expected = [float(row[sample]) for row in csv.DictReader(stream)]
         np.testing.assert_array_equal(read_expression(path, sample).table["value"].to_numpy(), expected)
         np.testing.assert_array_equal(values[:, i], expected)
+
+
+def test_quotes_that_do_not_enclose_a_field(write):
+    path = write('id,S\nA,1\n"B,2\nC,3\nD"x"y,4\n')
+    with pytest.raises(InputError, match=r'line 3: has a quote \("\) that does not enclose a whole field; 1 more'):
+        read_expression(path)
+    assert read_expression(path, skip_invalid=True).table.rows() == [("A", 1.0), ("C", 3.0)]
+    # Between tabs a quote is a letter.
+    path = write('id\tname\tS\nA\t5" end\t1\n"B"\t3\'\' "x"\t2\nC\t"\t3\n')
+    assert read_expression(path, "S").table.rows() == [("A", 1.0), ("B", 2.0), ("C", 3.0)]

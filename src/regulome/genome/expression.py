@@ -13,7 +13,7 @@ import polars as pl
 
 from regulome.errors import InputError
 from regulome.genome.genes import normalize_ids
-from regulome.genome.text import BadRows, count_fields, read_fields, read_lines
+from regulome.genome.text import ILL_QUOTED, BadRows, count_fields, read_fields, read_lines, settle_quotes
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +157,9 @@ def read_expression_text(path: str | os.PathLike[str]) -> ExpressionText:
     separator = _separator(lines["text"][0])
     if separator == " ":
         lines = lines.with_columns(pl.col("text").str.strip_chars().str.replace_all(r"[ \t]+", " "))
+    lines, ill_quoted = settle_quotes(lines, separator)
+    if lines.is_empty():
+        raise InputError(ILL_QUOTED, file=path, record=ill_quoted["line"][0], cure="mend the quotes")
     lines = lines.with_columns(count_fields(pl.col("text"), separator).alias("n"))
     head, body = lines.head(1), lines.slice(1)
     names = [str(value) for value in read_fields(head.select("line", "text"), separator).row(0)[1:]]
@@ -179,6 +182,7 @@ def read_expression_text(path: str | os.PathLike[str]) -> ExpressionText:
         text=pl.when(trailing).then(pl.col("text").str.strip_suffix(separator)).otherwise(pl.col("text")),
     )
     bad = BadRows()
+    bad.add(ill_quoted["line"], pl.Series([ILL_QUOTED] * ill_quoted.height, dtype=pl.String))
     wrong = body.filter(pl.col("n") != width)
     where = "the header" if has_header else "the first line"
     problem = pl.format(

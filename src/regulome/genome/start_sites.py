@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from regulome.errors import InputError
-from regulome.genome.text import BadRows, count_fields, read_fields, read_lines
+from regulome.genome.text import ILL_QUOTED, BadRows, count_fields, read_fields, read_lines, settle_quotes
 
 #: What the columns of a table may be called; the first spelling is ours.
 _NAMES = {
@@ -71,11 +71,15 @@ def _table(lines: pl.DataFrame, path: str | os.PathLike[str]) -> tuple[pl.DataFr
     """Split the lines and name the columns; lines with another number of columns than the first are wrong."""
     first = lines["text"][0]
     separator = max("\t,; ", key=lambda s: (min(first.count(s), 2), "\t,; "[::-1].index(s)))
+    lines, ill_quoted = settle_quotes(lines, separator)
+    if lines.is_empty():
+        raise InputError(ILL_QUOTED, file=path, record=ill_quoted["line"][0], cure="mend the quotes")
     n = count_fields(pl.col("text"), separator)
     lines = lines.with_columns(n.alias("n"))
     expected = lines["n"][0]
     ragged = lines.filter(pl.col("n") != expected)
     bad = BadRows()
+    bad.add(ill_quoted["line"], pl.Series([ILL_QUOTED] * ill_quoted.height, dtype=pl.String))
     problem = pl.format("has {} columns, line {} has {}", "n", pl.lit(lines["line"][0]), pl.lit(expected))
     bad.add(ragged["line"], ragged.select(problem.alias("p"))["p"])
     fields = read_fields(lines.filter(pl.col("n") == expected), separator)

@@ -16,6 +16,7 @@ from regulome.genome.bytestream import open_bytes
 PIECE = 1 << 25
 #: How many wrong rows of a file are kept with their line numbers; the others are only counted.
 KEPT_ROWS = 5
+ILL_QUOTED = 'has a quote (") that does not enclose a whole field'
 
 
 @dataclass
@@ -123,11 +124,34 @@ def read_lines(path: str | os.PathLike[str], size: int = PIECE) -> Iterator[pl.D
         yield table.filter(kept).with_columns(pl.col("line").cast(pl.Int64))
 
 
+def settle_quotes(lines: pl.DataFrame, separator: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the lines whose quotes cannot be understood from the others.
+
+    In tables separated by tabs a stray quote is a letter (``5" end``): there such lines lose their quotes and stay.
+
+    Args:
+        lines: A table with ``line`` and ``text``.
+        separator: One character.
+
+    Returns:
+        The lines whose quotes enclose whole fields, and the others.
+    """
+    if not lines["text"].str.contains('"', literal=True).any():
+        return lines, lines.clear()
+    cell = rf'(?:"(?:[^"]|"")*"|[^"{separator}]*)'
+    well = pl.col("text").str.contains(rf"^{cell}(?:{separator}{cell})*$")
+    if separator != "\t":
+        return lines.filter(well), lines.filter(~well)
+    bare = pl.when(well).then(pl.col("text")).otherwise(pl.col("text").str.replace_all('"', "", literal=True))
+    return lines.with_columns(bare), lines.clear()
+
+
 def read_fields(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
     """Split lines into fields, minding quotes.
 
     Args:
-        lines: A table with ``line`` and ``text``, in which every line has the same number of fields.
+        lines: A table with ``line`` and ``text``, in which every line has the same number of fields and its quotes are
+            settled (:func:`settle_quotes`).
         separator: One character.
 
     Returns:
