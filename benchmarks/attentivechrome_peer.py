@@ -19,19 +19,19 @@ MARKS, BINS, PEER_BATCH, GENES = 5, 100, 16, 512
 
 
 class LoopedAttention(nn.Module):
-    """Attention over the steps of each example in turn."""
+    """Attention whose scores are computed for one example after the other and appended to those before."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.bin_context_vector = nn.Parameter(torch.empty(size, 1).uniform_(-0.1, 0.1))
 
     def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        weights, vectors = [], []
-        for example in states:
-            weight = torch.softmax(torch.mm(example, self.bin_context_vector), dim=0)
-            weights.append(weight)
-            vectors.append(torch.mm(weight.t(), example))
-        return torch.cat(vectors, dim=0), torch.stack(weights)
+        scores = torch.mm(states[0], self.bin_context_vector)[None]
+        for example in range(1, len(states)):
+            score = torch.mm(states[example], self.bin_context_vector)
+            scores = torch.cat((scores, score[None]), dim=0)
+        weights = torch.softmax(scores, dim=1)
+        return torch.bmm(weights.transpose(1, 2), states).squeeze(1), weights
 
 
 class LoopedEncoder(nn.Module):

@@ -1,10 +1,11 @@
 """Means of 100-bp bins over 10-kb windows of a bigWig, with the file in memory's cache.
 
 Three ways on the same windows: ours (:func:`regulome.genome.tracks.summarize_track`); pyBigWig's ``.values()`` and
-numpy's mean over each bin; and, as ``alone``, the fastest that pybigtools alone can do: its ``.values(bins=…)`` into one
-array, in the file's order, with no checks. The track is simulated as bamCoverage of deepTools writes one by default:
-100 Mb, depth per million reads in steps of 50 bases, equal neighbours merged, a fifth uncovered. Finer tracks have more
-blocks to decompress, which costs all three the same, so ratios shrink (steps of 20 bases: 3.4 instead of more than 5).
+numpy's mean over each bin; and, as ``alone``, the fastest that pybigtools alone can do: its ``.values(bins=…)`` into
+one array, in the file's order, with no checks. The track is simulated as bamCoverage of deepTools writes one by
+default: 100 Mb, depth per million reads in steps of 50 bases, equal neighbours merged, a fifth uncovered. Finer tracks
+have more blocks to decompress, which costs all three the same, so ratios shrink (steps of 20 bases: 3.4 instead of
+more than 5).
 
 Windows per CPU second, median of interleaved repetitions; ``alone_ratio`` is ours divided by pybigtools alone.
 """

@@ -2,7 +2,8 @@
 
 Ours counts all 20,000 × 100 bins; multicov a sample of them, since all would take it a quarter of an hour. It asks the
 index for each bin by itself, so its time for a bin does not depend on how many there are; its time to start (measured
-with one bin) is taken off. CPU seconds per bin, median of interleaved repetitions. The counts of the sample are compared.
+with one bin) is taken off. CPU seconds per bin, median of interleaved repetitions. The counts of the sample are
+compared.
 """
 
 from __future__ import annotations

@@ -118,25 +118,52 @@ def _write(table: pl.DataFrame, target: Path) -> None:
 
 
 def make_bam(world: World) -> Path:
-    """Return the sorted, indexed BAM file of the reads, made now or before."""
+    """Return the sorted, indexed BAM file of the reads, made now or before.
+
+    Names, bases and qualities are as varied as a sequencer's, since it is them that BAM readers decompress.
+    """
     import pysam
 
     if world.bam.exists() and Path(f"{world.bam}.bai").exists():
         return world.bam
-    lines = world.sizes.read_text().splitlines()
-    sizes = [(name, int(size)) for name, size in (line.split("\t") for line in lines)]
-    header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": name, "LN": size} for name, size in sizes]}
-    partial = world.bam.with_name("partial-" + world.bam.name)
-    code = {name: i for i, (name, _) in enumerate(sizes)}
-    with pysam.AlignmentFile(str(partial), "wb", header=header) as out, world.sorted_reads.open() as rows:
-        read = pysam.AlignedSegment(out.header)
-        read.query_name, read.query_sequence, read.cigarstring = "r", "A" * LENGTH, f"{LENGTH}M"
-        read.mapping_quality = 30
-        for row in rows:
-            chrom, start, _, _, _, strand = row.rstrip("\n").split("\t")
-            read.reference_id, read.reference_start = code[chrom], int(start)
-            read.flag = 16 if strand == "-" else 0
-            out.write(read)
+    random = np.random.default_rng(21)
+    bases = _pool(random, b"ACGT", [0.29, 0.21, 0.21, 0.29])
+    qualities = _pool(random, bytes(range(33 + 2, 33 + 42)), None)
+    names = ["chrom", "start", "end", "name", "score", "strand"]
+    table = pl.read_csv(world.sorted_reads, separator="\t", has_header=False, new_columns=names).select(
+        pl.format(
+            "HWI-ST1234:97:C0ABCACXX:{}:{}:{}:{}",
+            *(pl.lit(pl.Series(random.integers(low, high, READS))) for low, high in _NAME_RANGES),
+        ),
+        flag=pl.when(pl.col("strand") == "-").then(16).otherwise(0),
+        chrom="chrom",
+        position=pl.col("start") + 1,
+        quality=pl.lit(37),
+        cigar=pl.lit(f"{LENGTH}M"),
+        mate=pl.lit("*"),
+        mate_position=pl.lit(0),
+        length=pl.lit(0),
+        bases=pl.lit(bases.gather(random.integers(0, len(bases), READS))),
+        qualities=pl.lit(qualities.gather(random.integers(0, len(qualities), READS))),
+    )
+    sam, partial = world.bam.with_suffix(".sam"), world.bam.with_name("partial-" + world.bam.name)
+    with sam.open("wb") as out:
+        out.write(b"@HD\tVN:1.6\tSO:coordinate\n")
+        for line in world.sizes.read_text().splitlines():
+            out.write("@SQ\tSN:{}\tLN:{}\n".format(*line.split("\t")).encode())
+        table.write_csv(out, separator="\t", include_header=False, quote_style="never")
+    pysam.view("-b", "-o", str(partial), str(sam), catch_stdout=False)  # type: ignore[attr-defined]
+    sam.unlink()
     partial.replace(world.bam)
-    pysam.index(str(world.bam))
+    pysam.index(str(world.bam))  # type: ignore[attr-defined]
     return world.bam
+
+
+#: Lane, tile, x and y in a read's name.
+_NAME_RANGES = ((1, 9), (1101, 2317), (1000, 21000), (1000, 101000))
+
+
+def _pool(random: np.random.Generator, letters: bytes, weights: list[float] | None) -> pl.Series:
+    """Make 200,000 random strings of a read's length."""
+    drawn = random.choice(np.frombuffer(letters, dtype=np.uint8), (200_000, LENGTH), p=weights)
+    return pl.Series(np.ascontiguousarray(drawn).view(f"S{LENGTH}").ravel().astype(np.str_))

@@ -140,8 +140,8 @@ def _number(buffer: Any, p: Any, q: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def parse(
-    buffer: Any, begin: int, stop: int, state: Any, hashes: Any, codes_of: Any, limits: Any,
-    codes: Any, starts: Any, ends: Any, reverse: Any, values: Any, rows: Any,
+    buffer: Any, begin: int, stop: int, state: Any, rows: Any, hashes: Any, codes_of: Any, limits: Any,
+    codes: Any, starts: Any, ends: Any, reverse: Any, values: Any,
 ) -> Any:  # fmt: skip
     """Parse whole lines from ``begin`` on and return where to go on.
 
@@ -152,6 +152,7 @@ def parse(
         begin: Where a line begins.
         stop: Where the last line ends.
         state: int64 [STATE].
+        rows: int64, rows on each chromosome with windows, added to.
         hashes: uint64, hash of a name or 0, in slots; a power of two.
         codes_of: int32, code of the name of a slot.
         limits: int64, length of the chromosome of a slot.
@@ -160,7 +161,6 @@ def parse(
         ends: int32, output.
         reverse: uint8, output: strand.
         values: float64, output.
-        rows: int64, rows on each chromosome with windows, added to.
     """
     mask = np.uint64(len(hashes) - 1)
     filled, capacity = state[FILLED], len(codes)

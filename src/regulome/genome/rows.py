@@ -125,7 +125,8 @@ class Rows:
         self._state[parser.STRAND_COLUMN] = 6 if strand else 0
         self._state[parser.VALUE_COLUMN] = value
         self._table = _NameTable()
-        self._spelled: dict[int, str] = {}
+        whole = (np.empty(_ROWS, dtype=np.int32) for _ in range(3))
+        self._columns: tuple[Any, ...] = (*whole, np.empty(_ROWS, dtype=np.uint8), np.empty(_ROWS, dtype=np.float64))
 
     def __iter__(self) -> Iterator[Block]:
         with open_bytes(self.path) as stream, watched(stream, self._description) as advance:
@@ -162,23 +163,8 @@ class Rows:
 
     def _parse(self, buffer: npt.NDArray[np.uint8], stop: int) -> Iterator[Block]:
         begin = parser.after_byte_order_mark(buffer, stop) if self._state[parser.LINE] == 0 else 0
-        codes = np.empty(_ROWS, dtype=np.int32)
-        starts, ends = np.empty(_ROWS, dtype=np.int32), np.empty(_ROWS, dtype=np.int32)
-        reverse, values = np.empty(_ROWS, dtype=np.uint8), np.empty(_ROWS, dtype=np.float64)
         while begin < stop:
-            begin = parser.parse(
-                buffer,
-                begin,
-                stop,
-                self._state,
-                *self._table.arrays,
-                codes,
-                starts,
-                ends,
-                reverse,
-                values,
-                self.tally.rows,
-            )
+            begin = parser.parse(buffer, begin, stop, self._state, self.tally.rows, *self._table.arrays, *self._columns)
             if self.tally.first_skipped is None and self._state[parser.INVALID]:
                 self.tally.first_skipped = self._explain(buffer)
             if self._state[parser.NEW_NAME_END]:
@@ -186,7 +172,7 @@ class Rows:
             elif begin < stop or self._state[parser.FILLED]:
                 n = int(self._state[parser.FILLED])
                 self._state[parser.FILLED] = 0
-                yield Block(codes[:n], starts[:n], ends[:n], reverse[:n], values[:n])
+                yield Block(*(column[:n] for column in self._columns))
 
     def _learn(self, spelled: bytes) -> None:
         name = spelled.decode("utf-8", errors="replace")
