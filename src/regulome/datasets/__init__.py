@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy(
         "open_dataset": "dataset",
         "prepare_expression": "build_expression",
         "prepare_published": "published",
-        "simulate_expression": "simulate_expression",
+        "simulate_expression": "simulation",
         "write_dataset": "writer",
     },
 )

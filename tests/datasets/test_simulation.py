@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from regulome.datasets.simulate_expression import simulate_expression
+from regulome.datasets.simulation import simulate_expression
 from regulome.errors import InputError
 from regulome.genome.expression import read_expression
 from regulome.genome.genes import read_genes
@@ -166,7 +166,7 @@ def test_oracle_is_what_an_ideal_model_reaches(counts, truth):
 
 def test_same_seed_same_bytes(world, tmp_path):
     command = (
-        "from regulome.datasets.simulate_expression import simulate_expression as s; import sys; s(sys.argv[1], seed=3)"
+        "from regulome.datasets.simulation import simulate_expression as s; import sys; s(sys.argv[1], seed=3)"
     )
     subprocess.run([sys.executable, "-c", command, str(tmp_path / "again")], check=True)
     names = sorted(path.name for path in world.iterdir())
