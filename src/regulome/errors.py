@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 
 
@@ -46,6 +48,17 @@ class InputError(RegulomeError):
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the trip between processes with every field."""
         return _rebuild, (type(self), self.problem, self.file, self.record, self.cure)
+
+
+@contextmanager
+def blame(file: str | PathLike[str], record: int | str | None = None) -> Iterator[None]:
+    """Name a file in the input errors of a block that knows only what the file held."""
+    try:
+        yield
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(error.problem, file=file, record=record, cure=error.cure) from None
 
 
 def _rebuild(

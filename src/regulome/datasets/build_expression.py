@@ -16,7 +16,7 @@ from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.datasets.splits import in_order
 from regulome.datasets.writer import DatasetWriter, write_dataset
-from regulome.errors import InputError
+from regulome.errors import InputError, blame
 from regulome.genome.chromosomes import key
 from regulome.genome.expression import Expression, read_expression
 from regulome.genome.genes import Genes, read_genes
@@ -104,7 +104,8 @@ def prepare_expression(
     levels = read_expression(expression, sample, skip_invalid=skip_invalid)
     examples = _choose(_join(annotation, levels, genes, expression), chromosomes, exclude_chromosomes, genes)
     windows = Windows.around(examples["chrom"], examples["tss"].to_numpy(), window=window, bin=bin)
-    labels = make_target(examples["expression"].to_numpy(), target, reference=levels.table["value"].to_numpy())
+    with blame(expression, f"sample {sample}" if sample else None):
+        labels = make_target(examples["expression"].to_numpy(), target, reference=levels.table["value"].to_numpy())
     regions = examples.with_columns(start=pl.Series(windows.starts), end=pl.Series(windows.ends)).select(
         "id", "chrom", "start", "end", "strand", "symbol", "tss", "expression", "expression_row"
     )

@@ -17,7 +17,7 @@ from regulome.datasets.published_genes import Path, regions, with_expression
 from regulome.datasets.published_layouts import DEEPCHROME_MARKS, LAYOUTS, Layout
 from regulome.datasets.published_tables import count_genes, read_table
 from regulome.datasets.writer import write_dataset
-from regulome.errors import InputError
+from regulome.errors import InputError, blame
 from regulome.genome.expression import Expression, read_expression
 from regulome.genome.genes import read_genes
 from regulome.genome.targets import make_target
@@ -96,7 +96,8 @@ def prepare_published(
     chosen = _slice(bins, form.bins)
     levels = _expression(form, expression, sample, skip_invalid)
     places = None if genes is None else read_genes(genes, biotype=None, skip_invalid=skip_invalid)
-    task: Task = "classification" if levels is None else make_target(levels.table["value"], target).task
+    with blame(expression or ""):
+        task: Task = "classification" if levels is None else make_target(levels.table["value"], target).task
     names = list(DEEPCHROME_MARKS) if set(columns) == set(DEEPCHROME_MARKS) else columns
 
     with write_dataset(out, line="expression", task=task, overwrite=overwrite) as writer:
@@ -118,7 +119,8 @@ def prepare_published(
                 raise InputError(problem, file=next(iter(tables.values())), cure="give tables with both labels")
         else:
             kept = with_expression(kept, levels, tables, skip_invalid)
-            made = make_target(kept["expression"], target, reference=levels.table["value"])
+            with blame(expression or ""):
+                made = make_target(kept["expression"], target, reference=levels.table["value"])
             labels, rule = made.values, made.record
         writer.narrow("marks", kept["row"].to_numpy())
         offset = (chosen.start - form.bins // 2) * BIN_SIZE
