@@ -1,14 +1,31 @@
 import torch
 
+from regulome.models import workspace
 from regulome.models.workspace import Workspace
 
 
-def test_a_block_from_inference_mode_can_be_written_to_afterwards() -> None:
-    with torch.inference_mode():
-        like = torch.zeros(1, dtype=torch.float64)
-        held = Workspace(like, [(7, 11)])
-        held.tensors[0].fill_(1)
-        del held
-    again = Workspace(torch.zeros(1, dtype=torch.float64), [(7, 11)])
-    again.tensors[0].fill_(2)
-    assert again.tensors[0].sum().item() == 154
+def test_memory_is_used_again_only_after_its_owner_is_gone() -> None:
+    like = torch.zeros(1)
+    first = Workspace(like, [(3, 5), (), (7,)])
+    assert [tuple(tensor.shape) for tensor in first.tensors] == [(3, 5), (), (7,)]
+    for number, tensor in enumerate(first.tensors):
+        tensor.fill_(number)
+    assert [float(tensor.max()) for tensor in first.tensors] == [0, 1, 2]
+    second = Workspace(like, [(3, 5), (), (7,)])
+    address = first.tensors[0].data_ptr()
+    assert second.tensors[0].data_ptr() != address
+    del first, tensor
+    third = Workspace(like, [(2, 5)])
+    assert third.tensors[0].data_ptr() == address
+    assert Workspace(like.double(), [(3, 5)]).tensors[0].dtype == torch.float64
+
+
+def test_little_is_kept() -> None:
+    like = torch.zeros(1)
+    many = [Workspace(like, [(100 + n,)]) for n in range(9)]
+    del many
+    assert len(workspace._free) <= 2
+    before = set(workspace._free)
+    huge = Workspace(like, [(2**27,)])
+    del huge
+    assert set(workspace._free) == before

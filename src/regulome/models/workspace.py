@@ -14,7 +14,10 @@ from torch import Tensor
 
 # As many as two steps of training need: the new step's graph is made while the old one's is still alive.
 _FREE_AT_MOST = 2
-_free: list[Tensor] = []
+# Larger blocks go back to the system: for them its price does not matter, and others may need the memory.
+_KEPT_BYTES = 256 * 2**20
+# By identity, because a dictionary gives and takes in one indivisible operation, whichever thread or finaliser asks.
+_free: dict[int, Tensor] = {}
 
 
 class Workspace:
@@ -37,17 +40,17 @@ class Workspace:
     def __del__(self) -> None:
         """Give the block back."""
         block = self.__dict__.get("_block")
-        if block is not None:
-            _free.append(block)
-            if len(_free) > _FREE_AT_MOST:
-                _free.pop(0)
+        if block is not None and block.nbytes <= _KEPT_BYTES:
+            _free[id(block)] = block
+            for oldest in list(_free)[:-_FREE_AT_MOST]:
+                _free.pop(oldest, None)
 
 
 def _take(size: int, like: Tensor) -> Tensor:
-    for at, block in enumerate(_free):
+    for name, block in list(_free.items()):
         # A block that is much too large would never be let go of.
         if size <= block.numel() <= 4 * size and block.dtype == like.dtype and block.device == like.device:
-            return _free.pop(at)
-    # A block born in inference mode could not be written to outside it, and blocks outlive the mode.
-    with torch.inference_mode(False):
-        return torch.empty(size, dtype=like.dtype, device=like.device)
+            taken = _free.pop(name, None)
+            if taken is block:
+                return block
+    return torch.empty(size, dtype=like.dtype, device=like.device)
