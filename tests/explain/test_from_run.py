@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from regulome.datasets import Batches, Dataset
+from regulome.datasets import Batches, Dataset, open_dataset, write_dataset
 from regulome.errors import InputError
 from regulome.explain import Average, attention_maps, explain, gradients, open_explanation
 from regulome.training import Run
@@ -73,6 +73,41 @@ def test_gradients_are_streamed_to_disk(linear: Run, dataset: Dataset, tmp_path:
     np.testing.assert_allclose(found.array("gradient_x_input"), truth.gradient_x_input, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found.mean("gradient", "all"), truth.gradient.mean(axis=0), rtol=1e-4, atol=1e-7)
     assert found.quantities() == ["gradient", "gradient_x_input", "input"]
+
+
+def _copy(dataset: Dataset, path: Path, task: str, order: list[int]) -> Dataset:
+    """The same genes with marks in another order, perhaps without labels or places."""
+    regions = dataset.regions
+    if task == "unlabelled":
+        regions = regions.with_columns(chrom=pl.lit("."), start=pl.lit(-1, pl.Int64), end=pl.lit(-1, pl.Int64))
+    with write_dataset(path, line="expression", task=task, regions=regions) as writer:  # type: ignore[arg-type]
+        marks = [dataset.marks[place] for place in order]
+        shape = dataset.inputs["marks"].shape
+        array = writer.add_input(
+            "marks", axes=["example", "mark", "bin"], shape=shape, dtype="uint16", mark=marks, bin_size=100
+        )
+        array[:] = dataset.inputs["marks"][:, order]
+        if task != "unlabelled":
+            writer.set_targets(np.asarray(dataset.targets), ["expression"], {})
+    return open_dataset(path)
+
+
+def test_marks_are_taken_in_the_order_of_the_run(linear: Run, dataset: Dataset, tmp_path: Path) -> None:
+    other = _copy(dataset, tmp_path / "other", "classification", [2, 0, 1])
+    one = explain("gradient", linear, out=tmp_path / "one", device="cpu")
+    two = explain("gradient", linear, other, out=tmp_path / "two", device="cpu")
+    assert one.marks == two.marks == dataset.marks
+    np.testing.assert_array_equal(one.array("gradient_x_input"), two.array("gradient_x_input"))
+
+
+def test_genes_without_labels_or_places(attentive: Run, dataset: Dataset, tmp_path: Path) -> None:
+    other = _copy(dataset, tmp_path / "other", "unlabelled", [0, 1, 2])
+    found = explain("attention", attentive, other.path, split="all", out=tmp_path / "a", device="cpu")
+    assert set(found.summary["group"]) == {"all"}
+    assert found.array("alpha").shape[0] == len(dataset)
+    genes = pl.read_csv(tmp_path / "a" / "genes.tsv", separator="\t")
+    assert genes["bin_start"].null_count() == len(genes)
+    assert "target" not in genes.columns
 
 
 def test_a_limit_draws_from_both_groups(linear: Run, tmp_path: Path) -> None:

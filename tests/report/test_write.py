@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from regulome.datasets import Dataset
 from regulome.errors import InputError
 from regulome.report import report
-from regulome.training import Run, open_run
+from regulome.training import Run, open_run, train
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -117,6 +118,14 @@ def test_one_run(runs: list[Run], class_map: Path, tmp_path: Path) -> None:
     assert "Only one run is shown" in page.text
     assert "Paired differences" not in page.text
     assert "planted" not in page.text
+
+
+def test_a_forest_has_scores_but_no_maps(dataset: Dataset, tmp_path: Path) -> None:
+    settings = ("model.hyperparameters.trees=5",)
+    run = train("random-forest", dataset, tmp_path / "forest", device="cpu", set=settings, test_chromosomes=["chr1"])
+    page = _check(report(run, tmp_path / "r.html", device="cpu", limit=20))
+    assert "No maps of what this model looks at" in page.text
+    assert "has no gradient" in page.text
 
 
 def test_regression(regression: tuple[Run, Path], tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Workspace:
     def __del__(self) -> None:
         """Give the block back."""
         block = self.__dict__.get("_block")
-        if block is not None and block.nbytes <= _KEPT_BYTES:
+        # What was made in inference mode may not be written to outside of it.
+        if block is not None and block.nbytes <= _KEPT_BYTES and not block.is_inference():
             _free[id(block)] = block
             for oldest in list(_free)[:-_FREE_AT_MOST]:
                 _free.pop(oldest, None)
@@ -53,4 +54,6 @@ def _take(size: int, like: Tensor) -> Tensor:
             taken = _free.pop(name, None)
             if taken is block:
                 return block
-    return torch.empty(size, dtype=like.dtype, device=like.device)
+    # A block born in inference mode could not be written to outside it, and blocks outlive the mode.
+    with torch.inference_mode(False):
+        return torch.empty(size, dtype=like.dtype, device=like.device)

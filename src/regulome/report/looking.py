@@ -81,16 +81,12 @@ def recovery_section(materials: Sequence[Material], truth: Truth | None) -> list
         ],
         rows,
         "Marks found: every planted mark ranks above every decoy. Bins found: the strongest bins of every planted "
-        "mark lie "
-        "in its planted stretch, at least halfway between chance and always. Directions right: the gradient has the "
-        "planted "
-        "sign over every stretch. AUPRC of cells: how well the map separates planted (mark, bin) cells from the "
-        "others.",
-        "If marks are found but bins are not, neighbouring bins carry the same reads and the model needs only some of "
-        "them: "
-        "that is a limit of the explanation, not of the prediction. If a decoy wins, train on more genes, or distrust "
-        "this "
-        "map. Attention says where a recurrent network reads, which may lie beside the signal.",
+        "mark lie in its planted stretch, at least halfway between chance and always. Directions right: the gradient "
+        "has the planted sign over every stretch. AUPRC of cells: how well the map separates planted (mark, bin) "
+        "cells from the others.",
+        "If marks are found but bins are not, neighbouring bins carry the same reads and the model needs only some "
+        "of them: that is a limit of the explanation, not of the prediction. If a decoy wins, train on more genes, "
+        "or distrust this map. Attention says where a recurrent network reads, which may lie beside the signal.",
     )
     return [Section("truth", "Was the planted truth found?", [Words([text]), table])]
 
@@ -140,8 +136,7 @@ def _signal(materials: Sequence[Material]) -> list[Block]:
                 "low genes.",
                 f"The mean over {_counts(explanation)}. Active promoters carry H3K4me3 at the TSS, transcribed genes "
                 "H3K36me3 downstream; H3K27me3 and H3K9me3 mark repressed regions. Where the two lines lie on each "
-                "other, a "
-                "mark alone cannot tell the genes apart.",
+                "other, a mark alone cannot tell the genes apart.",
                 _data(explanation, ["input"]),
                 "mean-signal",
                 "Flat lines without a peak of H3K4me3 at 0: the TSSs and the tracks are probably of different "
@@ -168,17 +163,15 @@ def _attention(material: Material, explanation: Explanation, boxes: Sequence[Box
         Picture(
             "Attention to bins (alpha)",
             figure,
-            f"Heat maps of mean attention by mark and distance from the TSS in high and low genes; "
+            "Heat maps of mean attention by mark and distance from the TSS in high and low genes; "
             f"{_peaks(explanation)}.",
             f"Where the model reads. Alpha sums to 1 over the bins of a mark; even attention would be {even:.3f} "
-            "everywhere. "
-            f"Means over {_counts(explanation)}. {_outlined(boxes)}",
+            f"everywhere. Means over {_counts(explanation)}. {_outlined(boxes)}",
             _data(explanation, ["alpha"]),
             f"{material.label}-alpha",
             "An even map says that the model does not need to choose, often because it was trained too briefly or "
-            "because "
-            "the recurrent layers have already carried the signal everywhere. Attention shows where it reads, not "
-            "which way that moves the answer: see the gradients.",
+            "because the recurrent layers have already carried the signal everywhere. Attention shows where it "
+            "reads, not which way that moves the answer: see the gradients.",
         )
     ]
     if "beta" in explanation.quantities():
@@ -223,16 +216,14 @@ def _class_map(material: Material, explanation: Explanation) -> Block:
             signed=not raw,
         ),
         "Heat maps of the input that the network likes best for high and for low, by mark and distance from the TSS.",
-        f"The input that the network itself takes for the clearest high and low gene, found by optimisation (λ = "
+        "The input that the network itself takes for the clearest high and low gene, found by optimisation (λ = "
         f"{settings['penalty']}, {settings['steps']:,} steps): {form} Starts agree with correlation "
         f"{agreement['high']:.2f} (high) and {agreement['low']:.2f} (low).".replace("-", "−"),
         _data(explanation, ["class_map", "class_map_optimum", "class_map_mean"]),
         f"{material.label}-class-map",
         "Speckles without structure mean that the network answers to single bins: train with more dropout or on more "
-        "genes. "
-        "Low agreement between starts means that several inputs are equally good: pooling makes a network blind to "
-        "small "
-        "shifts. Believe what is wide and appears in the gradients too.",
+        "genes. Low agreement between starts means that several inputs are equally good: pooling makes a network "
+        "blind to small shifts. Believe what is wide and appears in the gradients too.",
     )
 
 
@@ -255,17 +246,16 @@ def _gradient(material: Material, explanation: Explanation, boxes: Sequence[Box]
                 signed=True,
                 boxes=boxes,
             ),
-            f"Heat maps of the mean gradient and gradient times input by mark and distance from the TSS; "
+            "Heat maps of the mean gradient and gradient times input by mark and distance from the TSS; "
             f"{_signs(explanation)}.",
             f"Above: by how much one more unit of signal in a bin moves {output}. Orange raises it, purple lowers it. "
-            f"Below: the gradient times the signal that is there, roughly what the bin adds. Means over "
+            "Below: the gradient times the signal that is there, roughly what the bin adds. Means over "
             f"{_counts(explanation)}. {_outlined(boxes)}",
             _data(explanation, ["gradient", "gradient_x_input"]),
             f"{material.label}-gradient",
             "A sign against what is known of a mark often means that it goes together with another mark, which the "
-            "model "
-            "already uses. Gradients near zero in genes that are clearly high or low are normal: there the answer is "
-            "settled.",
+            "model already uses. Gradients near zero in genes that are clearly high or low are normal: there the "
+            "answer is settled.",
         )
     ]
 

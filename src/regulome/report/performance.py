@@ -43,8 +43,8 @@ def _table(materials: Sequence[Material]) -> Table:
         for m in materials
     ]
     alone = (
-        " Only one run is shown. A number means little without a baseline: train logistic-regression on the same split "
-        "and give both runs."
+        " Only one run is shown. A number means little without a baseline: train logistic-regression on the same "
+        "split and give both runs."
         if len(materials) == 1
         else ""
     )
@@ -93,15 +93,12 @@ def _comparison(materials: Sequence[Material]) -> list[Section]:
                     "Dots with intervals: the difference in score between each two runs. "
                     + "; ".join(f"{row[1]}: {row[2]}" for row in rows if row[0] == rows[0][0]),
                     f"Differences on the same {found.n:,} test genes, resampled together, so that a gene that is hard "
-                    "for both "
-                    "runs cancels out. Right of zero the run named first is better. Filled and blue: zero lies "
-                    "outside the "
-                    f"95 % interval.{left_out}",
+                    "for both runs cancels out. Right of zero the run named first is better. Filled and blue: zero "
+                    f"lies outside the 95 % interval.{left_out}",
                     table,
                     "comparison",
                     "An interval that contains zero does not say that two runs are equal, but that these test genes "
-                    "cannot "
-                    "tell them apart. Use more test genes, or several seeds, before calling one better.",
+                    "cannot tell them apart. Use more test genes, or several seeds, before calling one better.",
                 ),
                 Table("Every metric", ["Metric", "Runs", "Difference", "95 % interval", "p", "Better"], rows),
             ],
@@ -145,15 +142,12 @@ def _classification(materials: Sequence[Material]) -> list[Block]:
             roc_figure(curves, legend, rate),
             f"ROC curves and precision-recall curves. {spoken}.",
             "Each point of a curve is a threshold above which genes are called high. Left: the closer to the upper "
-            "left "
-            "corner, the better; the number in the legend is the area under the curve (AUROC). Right: of the genes "
-            "called "
-            f"high, how many are; guessing gives {rate:.2f}, the share of high genes.",
+            "left corner, the better; the number in the legend is the area under the curve (AUROC). Right: of the "
+            f"genes called high, how many are; guessing gives {rate:.2f}, the share of high genes.",
             _stack(curves),
             "roc-and-precision-recall",
             "Curves near the dotted lines: nothing was learned; see the advice below the table of results. Curves "
-            "with a few "
-            "straight pieces: the model gives many genes the same score.",
+            "with a few straight pieces: the model gives many genes the same score.",
         ),
         Picture(
             "Calibration",
@@ -161,15 +155,12 @@ def _classification(materials: Sequence[Material]) -> list[Block]:
             "Observed share of high genes against predicted probability, in ten bins, with the number of genes in "
             "each. " + "; ".join(f"{m.label} ECE {estimate(m.metrics['ece'])}" for m in materials),
             "Whether a predicted 0.8 means 80 %: dots should lie on the diagonal. Bars through the dots are 95 % "
-            "intervals "
-            "of the observed share; below, how many genes each dot stands for.",
+            "intervals of the observed share; below, how many genes each dot stands for.",
             _stack(tables),
             "calibration",
             "Dots above the diagonal on the left and below it on the right: the model is too sure, which is usual "
-            "after "
-            "many epochs; the ranking (AUROC) is not affected. Do not read the outputs as probabilities; use a "
-            "threshold "
-            "chosen on validation genes.",
+            "after many epochs; the ranking (AUROC) is not affected. Do not read the outputs as probabilities; use a "
+            "threshold chosen on validation genes.",
         ),
         Picture(
             "Distribution of predictions",
@@ -179,8 +170,7 @@ def _classification(materials: Sequence[Material]) -> list[Block]:
             _histogram(scores),
             "distribution",
             "Two hills at the same place: the model cannot tell the genes apart. All mass at 0 and 1: it is very "
-            "sure; check "
-            "the calibration above.",
+            "sure; check the calibration above.",
         ),
     ]
 
@@ -201,15 +191,12 @@ def _regression(materials: Sequence[Material]) -> list[Block]:
             scatter_figure(scores, target),
             f"Scatter plots of prediction against measurement, and residuals, per run. {spoken}.",
             "Left: each dot is a test gene; on the dotted line prediction and measurement are equal. Right: what is "
-            "left "
-            "over; it should be a level band around zero.",
+            "left over; it should be a level band around zero.",
             kept,
             "predictions",
             "A flat cloud: the model predicts the mean. A bent band of residuals: the target needs another "
-            "transformation "
-            "(log2 instead of raw). A column of genes with one measured value, often zero, cannot be fitted well by "
-            "any "
-            "model; look at the rest without it.",
+            "transformation (log2 instead of raw). A column of genes with one measured value, often zero, cannot be "
+            "fitted well by any model; look at the rest without it.",
         )
     ]
 
@@ -225,19 +212,14 @@ def _training(materials: Sequence[Material]) -> Picture | Words:
         history_figure(histories, score, steps),
         "Training and validation loss, and validation score, by epoch, for each run.",
         "Left: the loss on training genes (dotted) and on validation genes (solid). Right: the score on validation "
-        "genes; the "
-        "dot is its best epoch, whose weights are kept unless the recipe says otherwise. For a baseline that a solver "
-        "fits "
-        "the settings that were tried are shown, simplest first.",
+        "genes; the dot is its best epoch, whose weights are kept unless the recipe says otherwise. For a baseline "
+        "that a solver fits the settings that were tried are shown, simplest first.",
         _stack(histories),
         "training",
         "Training loss falls while validation loss rises: overfitting; the kept epoch is from before that, more "
-        "dropout or "
-        "fewer epochs would save time. Both still fall at the end: train longer. Both flat from the start: the "
-        "learning "
-        "rate is too small or too large, or the inputs are not scaled. A jumping curve: lower the learning rate or "
-        "give "
-        "training.gradient_clip.",
+        "dropout or fewer epochs would save time. Both still fall at the end: train longer. Both flat from the "
+        "start: the learning rate is too small or too large, or the inputs are not scaled. A jumping curve: lower "
+        "the learning rate or give training.gradient_clip.",
     )
 
 

@@ -27,8 +27,8 @@ def summary_section(materials: Sequence[Material]) -> Section:
     models = "One model was" if len(materials) == 1 else f"{len(materials)} models were"
     width = info.bins * info.bin_size
     what = (
-        f"{models} trained to {goal} from {amount(len(info.marks), 'track')} ({sentence(info.marks)}) in "
-        f"{info.bins} bins of {info.bin_size} bp, {width:,} bp around the transcription start site (TSS)."
+        f"{models} trained to {goal} from {amount(len(info.marks), 'track')} ({sentence(info.marks)}) in {info.bins} "
+        f"bins of {info.bin_size} bp, {width:,} bp around the transcription start site (TSS)."
     )
     if first.dataset is not None:
         what += f" The dataset holds {amount(len(first.dataset), 'gene')}."
@@ -37,9 +37,9 @@ def summary_section(materials: Sequence[Material]) -> Section:
     best = ranked[0]
     score = estimate(best.metrics.get(metric))
     result = (
-        f"On {amount(best.metrics['n'], 'test gene')} that no model saw before"
-        f"{f', {best.label} did best' if len(materials) > 1 else ''}: {METRICS[metric].title} {score}"
-        f" — {METRICS[metric].meaning}."
+        f"On {amount(best.metrics['n'], 'test gene')} that no model saw "
+        f"before{f', {best.label} did best' if len(materials) > 1 else ''}: {METRICS[metric].title} {score} — "
+        f"{METRICS[metric].meaning}."
     )
     rows = [
         [
@@ -172,15 +172,16 @@ def _split(material: Material) -> Table:
         table.group_by("chrom").agg(pl.col("split").n_unique()).filter((pl.col("split") > 1) & (pl.col("chrom") != "."))
     )
     mixed = len(shared) > 0
+    known = bool((table["chrom"] != ".").any())
     return Table(
         "Training, validation and test genes",
         ["Part", "Genes", "Chromosomes (genes)"],
         rows,
         "Validation genes choose the epoch; test genes give the numbers on this page."
-        + ("" if mixed else " No chromosome is in two parts."),
+        + ("" if mixed or not known else " No chromosome is in two parts.")
+        + ("" if known else " On which chromosome a gene lies is not known, nor whether parts share one."),
         "Some chromosomes are in several parts: neighbouring genes share signal, which makes test numbers look better "
-        "than "
-        "they are on new chromosomes. Split by whole chromosomes to be sure."
+        "than they are on new chromosomes. Split by whole chromosomes to be sure."
         if mixed
         else "",
     )

@@ -45,9 +45,8 @@ METRICS: Mapping[str, Metric] = {
     ),
     "ece": Metric(
         "ECE",
-        "how far predicted probabilities lie from observed shares, on average; smaller is better, and it says nothing "
-        "about "
-        "the ranking",
+        "how far predicted probabilities lie from observed shares, on average; smaller is better, and it says "
+        "nothing about the ranking",
         "0 for always predicting the share of high genes",
     ),
     "r2": Metric(
@@ -65,8 +64,7 @@ HEADLINE = {"classification": "auroc", "regression": "pearson"}
 
 _BASELINE = (
     "First compare with the baseline: a network that does not beat a linear model has learned nothing that a weighted "
-    "sum "
-    "of bins would not. Then look at the training curves. "
+    "sum of bins would not. Then look at the training curves. "
 )
 _CAUSES = (
     " usually means that the genes of the expression table and of the annotation do not match, that the files are of "
