@@ -119,3 +119,28 @@ def test_second_derivatives_are_refused() -> None:
     weights = torch.randn(2, 12, 5, dtype=torch.float64)
     with pytest.raises(RuntimeError, match="no second derivatives"):
         torch.autograd.grad(lstm_many(x, weights, 3).sum(), x, create_graph=True)
+
+
+def test_training_under_autocast() -> None:
+    """The recurrence stays in float32 where the rest of a network runs in bfloat16, forwards and backwards."""
+    torch.manual_seed(0)
+    many = lstms(2, 1, 4, torch.float32)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3, requires_grad=True)
+    wanted = [x, contexts, *(p for lstm in many for p in lstm.parameters())]
+    exact = gradients(attend_many(x, stack_weights(many), contexts)[0].sum(), wanted)
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors, _ = attend_many(x, stack_weights(many), contexts)
+    assert vectors.dtype == torch.float32
+    for ours, expected in zip(gradients(vectors.sum(), wanted), exact, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_inference_mode_then_training() -> None:
+    torch.manual_seed(0)
+    many = lstms(2, 1, 4, torch.float32)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3)
+    with torch.inference_mode():
+        quick = attend_many(x, stack_weights(many), contexts)[0].clone()
+    vectors = attend_many(x, stack_weights(many), contexts)[0]
+    vectors.sum().backward()
+    assert torch.equal(quick, vectors)

@@ -29,3 +29,10 @@ def test_little_is_kept() -> None:
     huge = Workspace(like, [(2**27,)])
     del huge
     assert set(workspace._free) == before
+
+
+def test_inference_mode_leaves_nothing_behind() -> None:
+    with torch.inference_mode():
+        inside = Workspace(torch.zeros(1), [(77_777,)])
+        del inside
+    assert not any(block.is_inference() for block in workspace._free.values())
