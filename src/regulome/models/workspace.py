@@ -54,6 +54,4 @@ def _take(size: int, like: Tensor) -> Tensor:
             taken = _free.pop(name, None)
             if taken is block:
                 return block
-    # A block born in inference mode could not be written to outside it, and blocks outlive the mode.
-    with torch.inference_mode(False):
-        return torch.empty(size, dtype=like.dtype, device=like.device)
+    return torch.empty(size, dtype=like.dtype, device=like.device)
