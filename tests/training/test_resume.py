@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -144,6 +145,20 @@ def test_an_ensemble_resumes_at_its_member(world, small, split, tmp_path, stop_a
     assert "member 2 of 3 · resumed after 1 epochs" in caplog.text
     assert run.predictions().equals(whole.predictions())
     assert run.history()["member"].to_list() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_checkpoint_that_outlived_its_member_is_ignored(world, small, split, tmp_path, stop_after, monkeypatch):
+    options = {"set": {**small, "training.epochs": 2}, "device": "cpu", "ensemble": 2, **split}
+    whole = train("deepchrome", world, tmp_path / "whole", **options)
+    stop_after(13 * 2, KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        with pytest.raises(KeyboardInterrupt):
+            train("deepchrome", world, tmp_path / "run", **options)
+    monkeypatch.undo()
+    assert (tmp_path / "run.partial" / "checkpoint.pt").exists()
+    run = train("deepchrome", world, tmp_path / "run", resume=True, **options)
+    assert run.predictions().equals(whole.predictions())
 
 
 def test_another_request_is_not_resumed(world, values, small, split, tmp_path, stop_after, monkeypatch):

@@ -166,7 +166,7 @@ def test_a_loss_that_explodes_is_told(values, small, split, tmp_path):
     settings |= {"training.schedule": "constant"}
     with pytest.raises(InputError, match=r"not (a )?finite number.*learning_rate"):
         train("deepchrome", values, tmp_path / "run", set=settings, device="cpu", **split)
-    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def relabelled(world, path, labels):

@@ -276,6 +276,9 @@ class _Fit:
 
     def _load(self) -> None:
         saved = state.load_checkpoint(self.job.checkpoint)
+        if saved["job"]["member"] < self.job.member:
+            # Killed between storing that member and removing its checkpoint.
+            return
         if saved["job"] != self._identity():
             raise InputError(
                 f"was written by {saved['job']}, this is {self._identity()}",

@@ -1,0 +1,156 @@
+"""What a training will do: everything checked before the work begins."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+import regulome
+from regulome.datasets.dataset import Dataset
+from regulome.datasets.splits import assign_split, describe_split
+from regulome.errors import InputError
+from regulome.recipes.load import load_recipe
+from regulome.recipes.schema import Recipe
+from regulome.training import runs
+from regulome.training.build import new_predictor
+from regulome.training.device import choose_device, describe_device
+from regulome.training.prediction import as_dataset
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request."""
+
+    recipe: Recipe
+    dataset: Dataset
+    parts: npt.NDArray[np.str_]
+    device: torch.device
+    info: runs.RunInfo
+
+    def rows(self, part: str) -> npt.NDArray[np.int64]:
+        """Rows of a part."""
+        return np.flatnonzero(self.parts == part)
+
+    @property
+    def splits(self) -> pl.DataFrame:
+        """Columns id and split."""
+        return pl.DataFrame({"id": self.dataset.regions["id"], "split": self.parts.tolist()})
+
+
+def make_plan(
+    recipe: str | Path | Recipe,
+    dataset: str | os.PathLike[str] | Dataset,
+    split: str | None,
+    test_chromosomes: Sequence[str],
+    valid_chromosomes: Sequence[str],
+    seed: int | None,
+    device: str,
+    devices: int,
+    ensemble: int,
+    settings: Mapping[str, object] | Iterable[str],
+) -> Plan:
+    """Check a request to train; the arguments are those of :func:`regulome.training.train`.
+
+    Raises:
+        InputError: Something in it cannot be.
+    """
+    chosen = _resolve(recipe, settings, seed)
+    if ensemble < 1:
+        raise InputError(f"ensemble must be at least 1, got {ensemble}")
+    where = choose_device(device, devices)
+    data = as_dataset(dataset)
+    if data.line != chosen.line:
+        raise InputError(
+            f"is a dataset of the line {data.line!r}, the recipe {chosen.name} takes {chosen.line!r}",
+            file=data.path,
+            cure="choose another recipe: `regulome recipes` lists them",
+        )
+    if data.task not in ("classification", "regression"):
+        raise InputError("has no targets to learn", file=data.path, cure="prepare it with targets or labels")
+    if devices > 1 and chosen.training.method == "scikit-learn":
+        raise InputError(f"{chosen.name} is fitted on one device", cure="leave --devices away")
+    parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
+    _check_targets(data, parts, chosen)
+    # On the meta device nothing is allocated and no random number is drawn.
+    with torch.device("meta"):
+        model = new_predictor(chosen, marks=len(data.marks), bins=data.bins, task=data.task)
+    first = chosen.training.seed
+    info = runs.RunInfo(
+        recipe=chosen.name,
+        model=chosen.model.name,
+        line=data.line,
+        task="classification" if data.task == "classification" else "regression",
+        marks=data.marks,
+        bins=data.bins,
+        bin_size=data.bin_size,
+        target_names=data.target_names,
+        dataset=runs.DatasetRecord(path=str(data.path), checksum=data.checksum),
+        split=describe_split(data, parts),
+        members=list(range(first, first + ensemble)),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        device=describe_device(where, devices),
+        devices=devices,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+    )
+    return Plan(chosen, data, parts, where, info)
+
+
+def _resolve(recipe: str | Path | Recipe, settings: Mapping[str, object] | Iterable[str], seed: int | None) -> Recipe:
+    pairs = dict(settings) if isinstance(settings, Mapping) else list(settings)
+    if isinstance(recipe, Recipe):
+        if pairs:
+            raise InputError("settings replace those of a recipe that is given by name or file, not of a Recipe")
+        chosen = recipe
+    else:
+        chosen = load_recipe(recipe, pairs)
+    if seed is None:
+        return chosen
+    return Recipe.model_validate({**chosen.model_dump(), "training": {**chosen.training.model_dump(), "seed": seed}})
+
+
+def _check_targets(dataset: Dataset, parts: npt.NDArray[np.str_], recipe: Recipe) -> None:
+    """Refuse targets from which nothing can be learned, before any work."""
+    for part in ("train", "valid"):
+        values = np.asarray(dataset.targets[parts == part])
+        if not np.isfinite(values).all():
+            raise InputError(f"the {part} targets are not all finite numbers", file=dataset.path)
+        constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
+        if len(constant) == 0:
+            continue
+        needed = part == "train" or recipe.training.select == "valid_auroc"
+        if needed and len(constant) == values.shape[1]:
+            name = dataset.target_names[int(constant[0])]
+            raise InputError(
+                f"all {len(values):,} {part} examples have the same {name}: {values[0, int(constant[0])]:g}",
+                file=dataset.path,
+                cure="choose another --split, or another target when preparing",
+            )
+
+
+def _versions() -> dict[str, str]:
+    names = ("numpy", "torch", "lightning", "scikit-learn")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"regulome": regulome.__version__, "python": platform.python_version(), **versions}
+
+
+def headline(plan: Plan) -> str:
+    """Say in one line what computes, on what, and how much of it."""
+    data, info = plan.dataset, plan.info
+    unit = "genes" if data.line == "expression" else "examples"
+    members = f" × {len(info.members)} members" if len(info.members) > 1 else ""
+    counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method == "gradient" else members
+    return (
+        f"{info.device} · dataset {data.path.name}: {len(data):,} {unit} × {len(data.marks)} marks × {data.bins} bins"
+        f" · {info.split} · model {info.model}{counted}"
+    )
