@@ -69,7 +69,7 @@ def recovery_section(materials: Sequence[Material], truth: Truth | None) -> list
     decoys = f" {sentence(list(truth.decoys))} vary without effect." if truth.decoys else ""
     text = (f"Planted: {'; '.join(rules)}.".replace("-", "−")) + decoys
     table = Table(
-        "Was the planted truth found?",
+        "Explanations against the truth",
         [
             "Run",
             "Map",
