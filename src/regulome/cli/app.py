@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -143,14 +144,15 @@ def _mendable(error: Exception) -> str | None:
     """Tell an error that the user can mend in one line; None for a fault of regulome's own."""
     if isinstance(error, RegulomeError):
         return str(error)
-    # Libraries written in Rust report a full disk as an error of their own, with the system's words in it.
-    if "No space left on device" in str(error):
-        return "no space left on device (free some space, or choose another --out)"
-    if isinstance(error, OSError) and error.errno is not None:
-        where = f"{error.filename}: " if error.filename else ""
-        cure = _CURES.get(error.errno)
-        return where + os.strerror(error.errno).lower() + (f" ({cure})" if cure else "")
-    return None
+    number = getattr(error, "errno", None)
+    # Libraries written in Rust report a full disk as an error of their own kind, with the system's number in its text.
+    if number is None and (said := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(said[1])
+    if not isinstance(number, int):
+        return None
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    cure = _CURES.get(number)
+    return where + os.strerror(number).lower() + (f" ({cure})" if cure else "")
 
 
 _CURES = {

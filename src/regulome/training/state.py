@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +63,11 @@ def own_randomness() -> Iterator[None]:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint; the one before stays until the new one is complete."""
+    # torch's own writer hides a full disk behind an error of its own.
+    buffer = io.BytesIO()
+    torch.save({"version": VERSION, **state}, buffer)
     with storage.new_file(path) as temporary:
-        torch.save({"version": VERSION, **state}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
