@@ -103,14 +103,15 @@ class _Tape:
         kept = steps if keep else 1
         shapes = [
             (kept, streams, 4 * H, examples),
+            (streams, 4 * H, examples),
             (kept + 1, streams, H, examples),
             (kept, streams, H, examples),
             (steps + 1, streams, H + inputs + 1, examples),
         ]
         # States that go out to the caller must not lie in memory that is used again.
-        self.workspace = Workspace(x, shapes if contexts is not None else shapes[:3])
-        self.gates, self.cells, self.tanhs, *rest = self.workspace.tensors
-        self.stacked = rest[0] if rest else x.new_empty(shapes[3])
+        self.workspace = Workspace(x, shapes if contexts is not None else shapes[:4])
+        self.gates, self.before, self.cells, self.tanhs, *rest = self.workspace.tensors
+        self.stacked = rest[0] if rest else x.new_empty(shapes[4])
         self.hidden = H
         self.contexts = contexts
         # The cell gate's rows count twice, because its tanh is made of a sigmoid.
@@ -137,7 +138,8 @@ class _Tape:
             now, after = (t, t + 1) if keep else (0, 0)
             i, f, g, o = split[0][now], split[1][now], split[2][now], split[3][now]
             cell, tanh = cells[after], tanhs[now]
-            torch.bmm(weights, row, out=gates[now]).sigmoid_()
+            # Through an array that stays in the cache: what is kept is then written once, in order.
+            torch.sigmoid(torch.bmm(weights, row, out=self.before), out=gates[now])
             torch.add(minus_one, g, alpha=2, out=g)
             torch.mul(cells[now], f, out=cell).addcmul_(i, g, value=2)
             torch.sigmoid(cell, out=tanh)
