@@ -60,3 +60,10 @@ def inputs_of(batch: object, device: torch.device) -> Tensor:
     if not isinstance(inputs, Tensor):
         raise InputError(f"expected a batch with one input tensor, but got {type(inputs).__name__}")
     return inputs.detach().to(device, inputs.dtype if inputs.is_floating_point() else torch.float32)
+
+
+def network_name(model: nn.Module) -> str:
+    """Name the network inside a model, for messages: of a predictor its network, of an average its first member's."""
+    members = getattr(model, "members", None)
+    inner = members[0] if isinstance(members, nn.ModuleList) else getattr(model, "network", None)
+    return network_name(inner) if isinstance(inner, nn.Module) else type(model).__name__

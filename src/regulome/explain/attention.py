@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regulome.errors import InputError
-from regulome.explain.as_found import inputs_of, untouched
+from regulome.explain.as_found import inputs_of, network_name, untouched
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class AttentionMaps:
 def stream_attention(model: nn.Module, batches: Iterable[object]) -> Iterator[AttentionMaps]:
     """Collect attention batch by batch; see :func:`attention_maps`."""
     if not hasattr(model, "attention"):
-        name = type(getattr(model, "network", model)).__name__
-        raise InputError(f"{name} has no attention", cure="explain it with gradient or class-map")
+        raise InputError(f"{network_name(model)} has no attention", cure="explain it with gradient or class-map")
     with untouched(model) as device, torch.no_grad():
         for batch in batches:
             maps = model.attention(inputs_of(batch, device))  # type: ignore[operator]

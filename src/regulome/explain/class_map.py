@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from regulome.errors import InputError
-from regulome.explain.as_found import untouched
+from regulome.explain.as_found import network_name, untouched
 from regulome.progress import progress
 
 #: Order of the classes in every array: the index is the label.
@@ -100,7 +100,7 @@ def class_maps(
         x = start.to(device, dtype).requires_grad_()
         if not model(x[:1]).requires_grad:
             raise InputError(
-                f"{type(model).__name__} has no gradient with respect to its inputs",
+                f"{network_name(model)} has no gradient with respect to its inputs",
                 cure="explain a network or a linear model",
             )
         sign = torch.tensor([1.0, -1.0], device=device, dtype=dtype).repeat_interleave(restarts)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from regulome.errors import InputError
-from regulome.explain.as_found import inputs_of, untouched
+from regulome.explain.as_found import inputs_of, network_name, untouched
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _gradient(model: nn.Module, x: Tensor, output: int) -> Tensor:
         raise InputError(f"expected an output between 0 and {y.shape[1] - 1}, but got {output}")
     if not y.requires_grad:
         raise InputError(
-            f"{type(model).__name__} has no gradient with respect to its inputs",
+            f"{network_name(model)} has no gradient with respect to its inputs",
             cure="explain a network or a linear model",
         )
     (gradient,) = torch.autograd.grad(y[:, output].sum(), x)
