@@ -160,3 +160,32 @@ def test_unknown_choices_are_told(bigwig: Path) -> None:
         summarize_track(bigwig, Windows.around(["chr1"], [50]), statistic="median")
     with pytest.raises(InputError, match="unknown way 'drop' with uncovered bases"):
         summarize_track(bigwig, Windows.around(["chr1"], [50]), uncovered="drop")
+
+
+def test_a_bigwig_with_any_byte_wrong_is_read_or_refused(tmp_path: Path) -> None:
+    path = write_bigwig(tmp_path / "x.bw", make_track(3))
+    data, random = path.read_bytes(), np.random.default_rng(0)
+    windows = Windows.around(["chr1", "chr2", "chr1"], [50, 390, 300], window=200, bin=10)
+    refused = 0
+    for _ in range(300):
+        wrong = bytearray(data)
+        wrong[int(random.integers(0, len(data)))] = int(random.integers(0, 256))
+        path.write_bytes(wrong)
+        try:
+            summarize_track(path, windows)
+        except InputError:
+            refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("spacing", ["fixed", "variable"])
+def test_bigwigs_of_fixed_and_variable_steps(tmp_path: Path, spacing: str) -> None:
+    path, numbers = tmp_path / "x.bw", [1.0, 2.0, 3.0, 4.0]
+    with pybigwig.open(str(path), "w") as out:
+        out.addHeader(list(SIZES.items()))
+        if spacing == "fixed":
+            out.addEntries("chr1", 100, values=numbers, span=10, step=20)
+        else:
+            out.addEntries("chr1", [100, 120, 140, 160], values=numbers, span=10)
+    values, _ = summarize_track(path, Windows.around(["chr1"], [140], window=80, bin=20), statistic="sum")
+    assert values[0].tolist() == [10, 20, 30, 40]

@@ -23,7 +23,7 @@ from numba import njit
 
 from regulome.errors import InputError
 from regulome.genome.rows import Block
-from regulome.genome.windows import Windows
+from regulome.genome.windows import LAST_POSITION, Windows
 from regulome.progress import progress
 from regulome.storage import existing_file
 
@@ -33,6 +33,7 @@ except ImportError:  # a platform without isal wheels
     _zlib = zlib
 
 _MAGIC, _NAMES_MAGIC, _BLOCKS_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
+_LAST = np.int64(LAST_POSITION)
 #: Blocks that are decompressed before their values are decoded together.
 _BATCH = 128
 
@@ -202,10 +203,12 @@ def _decode(
         for i in range(count):
             q = p + i * width
             start = begin + i * step if kind == 3 else np.int64(words[q])
+            end = np.int64(words[q + 1]) if kind == 1 else start + span
             number = values[q + width - 1]
+            if start >= end or end > _LAST:
+                return -1
             if code >= 0 and not np.isnan(number):
-                codes[n], starts[n], reverse[n], numbers[n] = code, start, 2, number
-                ends[n] = np.int64(words[q + 1]) if kind == 1 else start + span
+                codes[n], starts[n], ends[n], reverse[n], numbers[n] = code, start, end, 2, number
                 n += 1
         p += count * width
     return n if p == len(words) else -1

@@ -21,7 +21,7 @@ SPACES = 3  # 1 if columns are separated by runs of white space, 0 if by single 
 STRAND_COLUMN, VALUE_COLUMN = 4, 5  # from 1; 0 = do not read
 VALID, INVALID = 6, 7  # rows so far
 FIRST_LINE, FIRST_REASON, FIRST_BEGIN, FIRST_END = 8, 9, 10, 11  # the first invalid row: line, why, bytes of the buffer
-NEW_NAME_END = 12  # where a chromosome name ends that the table lacks; 0 if there is none
+NEW_NAME_END = 12  # where a chromosome name ends that the table lacks; -1 if there is none
 STATE = 13
 
 # Reasons why a row is invalid.
@@ -167,7 +167,7 @@ def parse(
     strand_column, value_column = state[STRAND_COLUMN], state[VALUE_COLUMN]
     last_read = max(3, strand_column, value_column)
     last_hash, code, limit = np.uint64(0), np.int32(0), np.int64(0)
-    state[NEW_NAME_END] = 0
+    state[NEW_NAME_END] = -1
     position = begin
     while position < stop and filled < capacity:
         p = position

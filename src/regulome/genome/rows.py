@@ -167,7 +167,7 @@ class Rows:
             begin = parser.parse(buffer, begin, stop, self._state, self.tally.rows, *self._table.arrays, *self._columns)
             if self.tally.first_skipped is None and self._state[parser.INVALID]:
                 self.tally.first_skipped = self._explain(buffer)
-            if self._state[parser.NEW_NAME_END]:
+            if self._state[parser.NEW_NAME_END] >= 0:
                 self._learn(buffer[begin : self._state[parser.NEW_NAME_END]].tobytes())
             elif begin < stop or self._state[parser.FILLED]:
                 n = int(self._state[parser.FILLED])
