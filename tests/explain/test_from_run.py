@@ -132,7 +132,7 @@ def test_class_maps_of_a_run(linear: Run, tmp_path: Path) -> None:
     [
         ("saliency", {}, "there is no method 'saliency'"),
         ("gradient", {"steps": 3}, "gradient has no parameter 'steps'"),
-        ("attention", {}, "LinearBaseline has no attention"),
+        ("attention", {}, "LogisticRegression has no attention"),
     ],
 )
 def test_wrong_requests_leave_nothing(
