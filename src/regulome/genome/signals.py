@@ -131,9 +131,15 @@ def read_signal(
     shared: dict[str, Any] = {
         "skip_invalid": skip_invalid, "chromosome_sizes": chromosome_sizes, "known_chromosomes": known_chromosomes
     }  # fmt: skip
+    signal: Signal
     if kind == "reads":
         filters: dict[str, Any] = {"min_mapq": min_mapq, "keep_duplicates": keep_duplicates}
-        return Signal(*count_reads(path, windows, count=count, extend=extend, **filters, **shared))
-    if kind == "track":
-        return Signal(*summarize_track(path, windows, statistic=statistic or "mean", uncovered=uncovered, **shared))
-    return Signal(*bin_peaks(path, windows, statistic=statistic or "max", value=value, **shared))
+        signal = Signal(*count_reads(path, windows, count=count, extend=extend, **filters, **shared))
+    elif kind == "track":
+        signal = Signal(*summarize_track(path, windows, statistic=statistic or "mean", uncovered=uncovered, **shared))
+    else:
+        signal = Signal(*bin_peaks(path, windows, statistic=statistic or "max", value=value, **shared))
+    skipped = signal.record.get("n_skipped")
+    if skipped:
+        logger.warning(f"{path.name}: {skipped:,} invalid rows left out, the first: {signal.record['first_skipped']}")
+    return signal
