@@ -70,3 +70,9 @@ def test_a_window_may_leave_its_chromosome_but_not_with_its_centre() -> None:
         InputError, match=r"x: window 2 \(1:89-109\) is centred beyond the chromosome's end at 99; 1 of 3"
     ):
         check_inside(windows, {"chr1": 99}, file="x")
+
+
+def test_windows_that_name_a_chromosome_in_two_ways_are_refused() -> None:
+    for ask in (lambda: match_names(["chr1", "1"], ["chr1"], file="x"), lambda: Names(["chr1", "1"], file="x")):
+        with pytest.raises(InputError, match="the windows name one chromosome in two ways, chr1 and 1"):
+            ask()

@@ -43,9 +43,10 @@ def match_names(wanted: Iterable[str], present: Iterable[str], *, file: str | Pa
         Wanted name → name in the file, for those found.
 
     Raises:
-        InputError: None was found.
+        InputError: None was found, or two wanted names mean one chromosome.
     """
     wanted, present = list(wanted), list(present)
+    _codes(wanted)
     by_key: dict[str, str] = {}
     for name in present:
         by_key.setdefault(key(name), name)
@@ -124,7 +125,7 @@ class Names:
     ) -> None:
         self.wanted = tuple(wanted)
         self.file = file
-        self._codes = {key(name): code for code, name in enumerate(self.wanted)}
+        self._codes = _codes(self.wanted)
         self._sizes = {key(name): size for name, size in (sizes or {}).items()}
         given = [*self._sizes] if sizes else [] if known is None else [key(name) for name in known]
         self._known = set(given) | set(self._codes) if given else _karyotype(self._codes)
@@ -162,6 +163,17 @@ class Names:
     def why_unknown(self, name: str) -> str:
         """Say against what ``name`` is unknown."""
         return f"unknown chromosome {name}: the annotation has {_ranges(self._known)}"
+
+
+def _codes(wanted: Iterable[str]) -> dict[str, int]:
+    """Number the wanted chromosomes by key."""
+    codes: dict[str, tuple[int, str]] = {}
+    for code, name in enumerate(wanted):
+        _, other = codes.setdefault(key(name), (code, name))
+        if other != name:
+            cure = "name each chromosome in one way in the file of genes or regions"
+            raise InputError(f"the windows name one chromosome in two ways, {other} and {name}", cure=cure)
+    return {bare: code for bare, (code, _) in codes.items()}
 
 
 def _number(bare: str) -> int | None:
