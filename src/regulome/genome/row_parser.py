@@ -242,10 +242,11 @@ def parse(
                 number = np.int64(0)
                 c = buffer[p]
                 while 48 <= c <= 57:
-                    number = min(number * 10 + (np.int64(c) - 48), np.int64(_MAXIMUM + 1))
+                    number = number * 10 + (np.int64(c) - 48)
                     p += 1
                     c = buffer[p]
-                good = p > field and number <= _MAXIMUM
+                # With more than 18 digits the number has overflowed.
+                good = p > field and p - field <= 18 and number <= _MAXIMUM
                 good = good and (c in (_TAB, NEWLINE, _RETURN) or (spaces and c == _SPACE))
                 if columns == 2:
                     start = number
