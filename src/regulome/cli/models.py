@@ -10,8 +10,18 @@ def command() -> None:
     from regulome.cli.tables import show
     from regulome.models import list_models
 
-    rows = [(m.name, m.line, m.inputs, f"{m.parameters:,}", m.paper) for m in list_models()]
-    show(["model", "line", "inputs", "parameters", "paper"], rows, right=["parameters"])
+    rows = [
+        (
+            m.name,
+            m.title,
+            m.line,
+            m.inputs,
+            f"{m.parameters:,} ({' × '.join(f'{n} {of}' for of, n in m.sizes.items())})",
+            f"{m.paper.short}, {m.paper.venue}",
+        )
+        for m in list_models()
+    ]
+    show(["model", "what", "line", "inputs", "parameters", "paper"], rows, right=["parameters"])
 
 
 command.__name__ = "models"

@@ -33,6 +33,12 @@ class Paper:
     year: int
     doi: str | None = None
 
+    @property
+    def short(self) -> str:
+        """First author and year, for tables."""
+        first, _, others = self.authors.partition(",")
+        return f"{first.rsplit(' ', 1)[0]}{' et al.' if others else ''} {self.year}"
+
     def __str__(self) -> str:
         return f"{self.authors}. {self.title}. {self.venue} ({self.year})" + (f". doi:{self.doi}" if self.doi else "")
 
