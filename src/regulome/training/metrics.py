@@ -115,7 +115,8 @@ def r2(truth: Floats, score: Floats, weights: Floats) -> Floats:
     # Centring first keeps the difference of two large sums from losing its digits.
     centred = truth - truth.mean()
     spread = weights @ centred**2 - _ratio((weights @ centred) ** 2, total)
-    spread = np.where(spread > 1e-12 * (weights @ truth**2), spread, 0.0)
+    # Where the truth is constant only rounding is left of its variance.
+    spread = np.where(spread > 1e-12 * (weights @ centred**2), spread, 0.0)
     return 1 - _ratio(weights @ (truth - score) ** 2, spread)
 
 

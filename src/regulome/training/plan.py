@@ -128,7 +128,7 @@ def _check_targets(dataset: Dataset, parts: npt.NDArray[np.str_], recipe: Recipe
         constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
         if len(constant) == 0:
             continue
-        needed = part == "train" or recipe.training.select == "valid_auroc"
+        needed = part == "train" or dataset.task == "classification" or recipe.training.select == "valid_auroc"
         if needed and len(constant) == values.shape[1]:
             name = dataset.target_names[int(constant[0])]
             raise InputError(
