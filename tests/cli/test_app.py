@@ -1,5 +1,6 @@
 """The frame around every verb."""
 
+import json
 import subprocess
 import sys
 
@@ -60,3 +61,21 @@ def test_debug_shows_where_an_error_came_from(regulome, tmp_path):
     answer = regulome("--debug", "evaluate", tmp_path / "nothing")
     assert answer.code == 2
     assert "Traceback" in answer.err
+
+
+def test_parameters_of_a_method_reach_it(trained, tmp_path, regulome):
+    answer = regulome(
+        "explain", "class-map", trained, "--set", "steps=3", "--set", "restarts=2", "--out", tmp_path / "x"
+    )
+    assert answer.code == 0, answer.err
+    told = json.loads((out / "explanation.json").read_text())
+    assert told["parameters"]["steps"] == 3
+    assert told["parameters"]["restarts"] == 2
+
+
+@pytest.mark.parametrize(("setting", "said"), [("steps=many", "many"), ("stepps=3", "steps"), ("steps", "NAME=VALUE")])
+def test_a_wrong_parameter_of_a_method_is_one_line(setting, said, trained, tmp_path, regulome):
+    answer = regulome("explain", "class-map", trained, "--set", setting, "--out", tmp_path / "x")
+    assert answer.code == 2
+    assert said in answer.last_line
+    assert not (tmp_path / "x").exists()

@@ -39,6 +39,22 @@ def pairs(words: list[str], option: str, example: str) -> dict[str, str]:
     return found
 
 
+def number(text: str, name: str) -> float:
+    """Read a number, whole where it is written so.
+
+    Raises:
+        InputError: It is no number.
+    """
+    from regulome.errors import InputError
+
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise InputError(f"{name}={text}: expected a number")
+
+
 def words(text: str | None) -> list[str]:
     """Split a comma-separated option."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
