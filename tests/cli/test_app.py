@@ -64,9 +64,8 @@ def test_debug_shows_where_an_error_came_from(regulome, tmp_path):
 
 
 def test_parameters_of_a_method_reach_it(trained, tmp_path, regulome):
-    answer = regulome(
-        "explain", "class-map", trained, "--set", "steps=3", "--set", "restarts=2", "--out", tmp_path / "x"
-    )
+    out = tmp_path / "x"
+    answer = regulome("explain", "class-map", trained, "--set", "steps=3", "--set", "restarts=2", "--out", out)
     assert answer.code == 0, answer.err
     told = json.loads((out / "explanation.json").read_text())
     assert told["parameters"]["steps"] == 3
