@@ -260,6 +260,7 @@ def test_interrupted_training_continues(dataset, tmp_path, regulome):
         rest = process.stderr.read()
     assert process.returncode == 2, rest
     assert "interrupted" in rest
+    assert "--resume" in rest
     assert "Traceback" not in rest
     assert not out.exists()
     assert (tmp_path / "run.partial").is_dir()

@@ -94,10 +94,13 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
-    """After an error of the user, remove a folder in which there is nothing to resume from."""
+def cut_off_tidily(folder: Path) -> Iterator[None]:
+    """Say how an interrupted run goes on; after an error of the user, remove a folder with nothing to resume from."""
     try:
         yield
+    except KeyboardInterrupt:
+        logger.info("%s keeps what is done: the same command with --resume finishes it", folder)
+        raise
     except RegulomeError:
         if not (folder / CHECKPOINT).exists() and not (folder / runs.HISTORY).exists():
             shutil.rmtree(folder)

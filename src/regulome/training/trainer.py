@@ -78,7 +78,7 @@ def train(
     storage.check_target(out, overwrite=overwrite)
     folder = partial.begin(out, plan, resume=resume, overwrite=overwrite)
     logger.info(headline(plan))
-    with state.own_randomness(), partial.nothing_left_of_nothing(folder):
+    with state.own_randomness(), partial.cut_off_tidily(folder):
         for member in range(ensemble):
             _fit_member(plan, folder, member)
         _finish(plan, folder)
