@@ -1,10 +1,12 @@
+import weakref
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from regulome.models.recurrent import attend_many, both_ways, lstm_many, stack_weights
+from regulome.models.recurrent import attend_many, lstm_many, stack_weights
 
 Gradients = list[Tensor]
 
@@ -37,8 +39,8 @@ def test_equals_torch_lstm(
     parameters = [p for lstm in many for p in lstm.parameters()]
     x = (torch.randn(examples, number, steps, inputs, dtype=dtype) * scale).requires_grad_()
     expected = torch.stack([lstm(x[:, n])[0] for n, lstm in enumerate(many)], 1)
-    states = lstm_many(both_ways(x.permute(2, 1, 3, 0)), stack_weights(many), hidden)
-    ours = torch.cat((states[:, 0::2], states[:, 1::2].flip(0)), 2).permute(3, 1, 0, 2)
+    states = lstm_many(x, stack_weights(many), hidden)
+    ours = torch.cat((states[0::2], states[1::2]), 3).permute(2, 0, 1, 3)
     torch.testing.assert_close(ours, expected, atol=tolerance, rtol=0)
     upstream = torch.randn_like(expected)
     for mine, theirs in zip(
@@ -59,12 +61,12 @@ def test_attention_equals_softmax_over_torch_lstm(dtype: torch.dtype, tolerance:
     states = torch.stack([lstm(x[:, n])[0] for n, lstm in enumerate(many)], 1)
     weights = torch.einsum("bnth,nh->bnt", states, contexts).softmax(2)
     vectors = torch.einsum("bnt,bnth->bnh", weights, states)
-    ours, attention = attend_many(x.permute(2, 1, 3, 0), stack_weights(many), contexts)
-    torch.testing.assert_close(ours.permute(2, 0, 1), vectors, atol=tolerance, rtol=0)
-    torch.testing.assert_close(attention.permute(2, 1, 0), weights, atol=tolerance, rtol=0)
+    ours, attention = attend_many(x, stack_weights(many), contexts)
+    torch.testing.assert_close(ours, vectors, atol=tolerance, rtol=0)
+    torch.testing.assert_close(attention, weights, atol=tolerance, rtol=0)
     up, side = torch.randn_like(vectors), torch.randn_like(weights)
     for mine, theirs in zip(
-        gradients((ours.permute(2, 0, 1) * up).sum() + (attention.permute(2, 1, 0) * side).sum(), [x, *wanted]),
+        gradients((ours * up).sum() + (attention * side).sum(), [x, *wanted]),
         gradients((vectors * up).sum() + (weights * side).sum(), [x, *wanted]),
         strict=True,
     ):
@@ -73,17 +75,17 @@ def test_attention_equals_softmax_over_torch_lstm(dtype: torch.dtype, tolerance:
 
 def test_gradcheck() -> None:
     torch.manual_seed(0)
-    x = torch.randn(3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 2, 3, 2, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(4, 12, 6, dtype=torch.float64, requires_grad=True)
     contexts = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda a, w: lstm_many(both_ways(a), w, 3), (x, weights))
+    assert torch.autograd.gradcheck(lambda a, w: lstm_many(a, w, 3), (x, weights))
     assert torch.autograd.gradcheck(attend_many, (x, weights, contexts))
 
 
 def test_without_gradients_nothing_else_changes() -> None:
     torch.manual_seed(0)
     many = lstms(2, 1, 4, torch.float32)
-    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(3, 2, 6, 1)
     kept = attend_many(x, stack_weights(many), contexts)
     with torch.no_grad():
         lean = attend_many(x, stack_weights(many), contexts)
@@ -97,7 +99,7 @@ def test_graphs_that_live_side_by_side_do_not_share_memory() -> None:
     many = lstms(2, 1, 4, torch.float64)
     contexts = torch.randn(2, 8, dtype=torch.float64, requires_grad=True)
     wanted = [contexts, *(p for lstm in many for p in lstm.parameters())]
-    first, second = torch.randn(2, 6, 2, 1, 3, dtype=torch.float64)
+    first, second = torch.randn(2, 3, 2, 6, 1, dtype=torch.float64)
 
     def loss(x: Tensor) -> Tensor:
         vectors, _ = attend_many(x, stack_weights(many), contexts)
@@ -114,9 +116,24 @@ def test_graphs_that_live_side_by_side_do_not_share_memory() -> None:
             torch.testing.assert_close(one, other, atol=0, rtol=1e-12)
 
 
+def test_memory_goes_back_with_the_graph() -> None:
+    many = lstms(2, 1, 4, torch.float32)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(3, 2, 6, 1)
+    for loss in (
+        attend_many(x, stack_weights(many), contexts)[0].sum(),
+        lstm_many(x, stack_weights(many), 4).sum(),
+    ):
+        assert loss.grad_fn is not None
+        tape = weakref.ref(loss.grad_fn.next_functions[0][0].tape)
+        assert tape() is not None
+        loss.backward()
+    del loss
+    assert tape() is None
+
+
 def test_second_derivatives_are_refused() -> None:
-    x = torch.randn(3, 2, 1, 2, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(2, 12, 5, dtype=torch.float64)
+    x = torch.randn(2, 1, 3, 2, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 12, 6, dtype=torch.float64)
     with pytest.raises(RuntimeError, match="no second derivatives"):
         torch.autograd.grad(lstm_many(x, weights, 3).sum(), x, create_graph=True)
 
@@ -125,7 +142,7 @@ def test_training_under_autocast() -> None:
     """The recurrence stays in float32 where the rest of a network runs in bfloat16, forwards and backwards."""
     torch.manual_seed(0)
     many = lstms(2, 1, 4, torch.float32)
-    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3, requires_grad=True)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(3, 2, 6, 1, requires_grad=True)
     wanted = [x, contexts, *(p for lstm in many for p in lstm.parameters())]
     exact = gradients(attend_many(x, stack_weights(many), contexts)[0].sum(), wanted)
     with torch.autocast("cpu", torch.bfloat16):
@@ -138,7 +155,7 @@ def test_training_under_autocast() -> None:
 def test_inference_mode_then_training() -> None:
     torch.manual_seed(0)
     many = lstms(2, 1, 4, torch.float32)
-    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(6, 2, 1, 3)
+    contexts, x = torch.randn(2, 8, requires_grad=True), torch.randn(3, 2, 6, 1)
     with torch.inference_mode():
         quick = attend_many(x, stack_weights(many), contexts)[0].clone()
     vectors = attend_many(x, stack_weights(many), contexts)[0]

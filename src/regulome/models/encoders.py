@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from regulome.models.recurrent import attend_many, both_ways, lstm_many, stack_weights
+from regulome.models.recurrent import attend_many, lstm_many, stack_weights
 
 
 class ContextAttention(nn.Module):
@@ -72,19 +72,18 @@ def encode_many(modules: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tensor
     if x.device.type != "cpu":
         return _one_by_one(encoders, x)
     lstms = [encoder.rnn for encoder in encoders]
-    states = x.permute(2, 1, 3, 0)
     for layer in range(lstms[0].num_layers - 1):
-        states = lstm_many(both_ways(states), stack_weights(lstms, layer), lstms[0].hidden_size)
-        states = torch.cat((states[:, 0::2], states[:, 1::2].flip(0)), dim=2)
-        states = nn.functional.dropout(states, lstms[0].dropout, lstms[0].training)
+        states = lstm_many(x, stack_weights(lstms, layer), lstms[0].hidden_size)
+        x = states.reshape(-1, 2, *states.shape[1:]).permute(3, 0, 2, 1, 4).flatten(3)
+        x = nn.functional.dropout(x, lstms[0].dropout, lstms[0].training)
     weights = stack_weights(lstms, lstms[0].num_layers - 1)
     attentions = [encoder.bin_attention for encoder in encoders]
     contexts = [attention.bin_context_vector.squeeze(1) for attention in attentions if attention is not None]
     if contexts:
-        vectors, attention = attend_many(states, weights, torch.stack(contexts))
-        return vectors.permute(2, 0, 1), attention.permute(2, 1, 0)
-    last = lstm_many(both_ways(states), weights, lstms[0].hidden_size)[-1]
-    return last.reshape(len(encoders), -1, x.shape[0]).permute(2, 0, 1), None
+        return attend_many(x, weights, torch.stack(contexts))
+    states = lstm_many(x, weights, lstms[0].hidden_size)
+    # Each direction's last: the one that reads backwards ends at the first step.
+    return torch.cat((states[0::2, -1], states[1::2, 0]), dim=2).transpose(0, 1), None
 
 
 def _one_by_one(encoders: Sequence[RecurrentEncoder], x: Tensor) -> tuple[Tensor, Tensor | None]:
