@@ -165,9 +165,7 @@ def test_oracle_is_what_an_ideal_model_reaches(counts, truth):
 
 
 def test_same_seed_same_bytes(world, tmp_path):
-    command = (
-        "from regulome.datasets.simulation import simulate_expression as s; import sys; s(sys.argv[1], seed=3)"
-    )
+    command = "from regulome.datasets.simulation import simulate_expression as s; import sys; s(sys.argv[1], seed=3)"
     subprocess.run([sys.executable, "-c", command, str(tmp_path / "again")], check=True)
     names = sorted(path.name for path in world.iterdir())
     same, different, missing = filecmp.cmpfiles(world, tmp_path / "again", names, shallow=False)
