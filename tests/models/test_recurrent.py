@@ -1,4 +1,6 @@
 import weakref
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -23,9 +25,9 @@ def lstms(number: int, inputs: int, hidden: int, dtype: torch.dtype) -> list[nn.
 @given(
     number=st.integers(1, 4),
     inputs=st.integers(1, 3),
-    hidden=st.integers(1, 9),
+    hidden=st.sampled_from([1, 3, 5, 8, 16, 19, 32]),
     steps=st.integers(1, 8),
-    examples=st.integers(1, 5),
+    examples=st.sampled_from([1, 2, 5, 16, 17, 65]),
     scale=st.sampled_from([0.1, 1.0, 30.0]),
 )
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
@@ -161,3 +163,63 @@ def test_inference_mode_then_training() -> None:
     vectors = attend_many(x, stack_weights(many), contexts)[0]
     vectors.sum().backward()
     assert torch.equal(quick, vectors)
+
+
+def trained(threads: int) -> list[Tensor]:
+    """What comes out of a step on 70 examples, on a number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        many = lstms(3, 2, 8, torch.float32)
+        contexts, x = torch.randn(3, 16, requires_grad=True), torch.randn(70, 3, 20, 2, requires_grad=True)
+        vectors, attention = attend_many(x, stack_weights(many), contexts)
+        wanted = [x, contexts, *(p for lstm in many for p in lstm.parameters())]
+        return [t.detach() for t in (vectors, attention, *gradients(vectors.square().sum(), wanted))]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    one = trained(1)
+    for threads in (2, 3, 7):
+        assert all(torch.equal(a, b) for a, b in zip(one, trained(threads), strict=True))
+
+
+def in_child(threads: int) -> list[object]:
+    return [tensor.tolist() for tensor in trained(threads)]
+
+
+# Newer Pythons warn of any fork of a process that has threads.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_threads_in_child_processes(method: str) -> None:
+    here = [tensor.tolist() for tensor in trained(2)]
+    with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
+        assert pool.submit(in_child, 2).result(timeout=120) == here
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_what_is_not_finite_comes_out_as_in_torch(dtype: torch.dtype, value: float) -> None:
+    torch.manual_seed(0)
+    many = lstms(1, 1, 5, dtype)
+    x = torch.randn(3, 1, 8, 1, dtype=dtype)
+    x[1, 0, 4] = value
+    with torch.no_grad():
+        states = lstm_many(x, stack_weights(many), 5)
+        torch.testing.assert_close(
+            torch.cat((states[0], states[1]), 2).transpose(0, 1), many[0](x[:, 0])[0], equal_nan=True, atol=1e-6, rtol=0
+        )
+        vectors, attention = attend_many(x, stack_weights(many), torch.randn(1, 10, dtype=dtype))
+    if value != value:
+        assert vectors[1].isnan().all()
+        assert attention[1].isnan().all()
+    assert vectors[[0, 2]].isfinite().all()
+
+
+def test_empty_batch() -> None:
+    many = lstms(2, 1, 4, torch.float32)
+    vectors, attention = attend_many(torch.randn(0, 2, 6, 1), stack_weights(many), torch.randn(2, 8))
+    assert vectors.shape == (0, 2, 8)
+    assert attention.shape == (0, 2, 6)

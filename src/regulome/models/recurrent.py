@@ -102,8 +102,8 @@ class _Tape:
         self.contexts = x.new_empty(0, 2 * hidden) if contexts is None else contexts.contiguous()
         self.attention = x.new_empty(examples, len(self.contexts), steps)
         self.vectors = x.new_zeros(examples, len(self.contexts), 2 * hidden)
-        # The number of threads has no part in the size of a task. Smaller ones, where there would be few, cost a tenth.
-        self.size = 16 if examples >= 32 else 8
+        # The number of threads has no part in the size of a task. Larger ones use the cache better, until they are few.
+        self.size = 32 if examples >= 64 else 16
         self.tasks = -(-examples // self.size) * lstms
         self._run(
             "forward",
