@@ -35,15 +35,22 @@ def seconds(work: Callable[[], object], clock: Clock = cpu_seconds) -> float:
     return clock() - begin
 
 
-def interleaved(
+def rounds(
     works: dict[str, Callable[[], object]], repeats: int = 5, clock: Clock = cpu_seconds
-) -> dict[str, float]:
-    """Median seconds of each of ``works``, which take turns, so that a busy machine slows all of them alike."""
+) -> dict[str, list[float]]:
+    """Seconds of each of ``works`` in each round; they take turns, so that a busy machine slows all of them alike."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
             times[name].append(seconds(work, clock))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
+
+
+def interleaved(
+    works: dict[str, Callable[[], object]], repeats: int = 5, clock: Clock = cpu_seconds
+) -> dict[str, float]:
+    """Median seconds of each of ``works`` over :func:`rounds`."""
+    return {name: statistics.median(values) for name, values in rounds(works, repeats, clock).items()}
 
 
 def result(
