@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,12 +33,14 @@ def stack_weights(lstms: Sequence[nn.LSTM], layer: int = 0) -> Tensor:
         [stream, 4·hidden, hidden + inputs + 1]: W_hh, W_ih and the sum of both biases side by side, the gates in
         torch's order (input, forget, cell, output).
     """
-    pairs = [(lstm, f"l{layer}{direction}") for lstm in lstms for direction in ("", "_reverse")]
-    recurrent, inputs, bias, more = (
-        torch.stack([getattr(lstm, f"{kind}_{name}") for lstm, name in pairs])
+    parameters = [
+        getattr(lstm, f"{kind}_l{layer}{direction}")
+        for lstm in lstms
+        for direction in ("", "_reverse")
         for kind in ("weight_hh", "weight_ih", "bias_ih", "bias_hh")
-    )
-    return torch.cat((recurrent, inputs, (bias + more)[:, :, None]), dim=2)
+    ]
+    weights: Tensor = _Stacked.apply(*parameters)  # type: ignore[no-untyped-call]
+    return weights
 
 
 def lstm_many(x: Tensor, weights: Tensor, hidden: int) -> Tensor:
@@ -108,7 +111,7 @@ class _Tape:
         self._run(
             "forward",
             self.x,
-            self.weights.transpose(2, 3).contiguous(),
+            torch.from_numpy(np.ascontiguousarray(self.weights.detach().numpy().swapaxes(2, 3))),
             self.contexts,
             self.states,
             self.gates,
@@ -141,7 +144,7 @@ class _Tape:
         blocks = self.tasks // self.x.shape[1]
         dx = self.x.new_zeros(self.x.shape if inputs else (0, *self.x.shape[1:]))
         streams, gates, hidden, rows = self.weights.shape
-        dweights = self.x.new_zeros(blocks, streams, gates, rows, hidden)
+        dweights = torch.from_numpy(np.zeros((blocks, streams, gates, rows, hidden), self.x.numpy().dtype))
         dcontexts = self.x.new_zeros(blocks, *self.contexts.shape)
         self._run(
             "backward",
@@ -159,8 +162,8 @@ class _Tape:
             dweights,
             dcontexts,
         )
-        dweights = dweights.sum(dim=0).transpose(2, 3).flatten(1, 2)
-        return dx if inputs else None, dweights, dcontexts.sum(dim=0)
+        total = dweights.numpy().sum(axis=0).swapaxes(2, 3).reshape(streams, gates * hidden, rows)
+        return dx if inputs else None, torch.from_numpy(total), dcontexts.sum(dim=0)
 
     def _run(self, kernel: str, *tensors: Tensor) -> None:
         # Compilers are slow to import, and only this needs them.
@@ -192,6 +195,34 @@ def _share_out(work: Callable[[int], None], tasks: int) -> None:
 def _threads(process: int, number: int) -> ThreadPoolExecutor:
     """Make threads once for each process, because a fork does not take them along."""
     return ThreadPoolExecutor(number, thread_name_prefix="lstm")
+
+
+class _Stacked(torch.autograd.Function):
+    """Done in numpy, like all work on weights here: torch would wake its threads, which spin for a while after.
+
+    They would take the cores from the kernel's threads.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *parameters: Tensor) -> Tensor:
+        arrays = [parameter.detach().numpy() for parameter in parameters]
+        ctx.split = split = arrays[0].shape[1]
+        weights = np.empty((len(arrays) // 4, len(arrays[0]), split + arrays[1].shape[1] + 1), arrays[0].dtype)
+        for stream, (recurrent, inputs, bias, more) in enumerate(zip(*[iter(arrays)] * 4, strict=True)):
+            weights[stream, :, :split] = recurrent
+            weights[stream, :, split:-1] = inputs
+            np.add(bias, more, out=weights[stream, :, -1])
+        return torch.from_numpy(weights)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, ...]:
+        split, answer = ctx.split, []
+        for of_stream in grads[0].numpy():
+            bias = of_stream[:, -1]
+            parts = (of_stream[:, :split], of_stream[:, split:-1], bias, bias)
+            answer += [torch.from_numpy(part.copy()) for part in parts]
+        return tuple(answer)
 
 
 class _States(torch.autograd.Function):
