@@ -44,6 +44,8 @@ def test_equals_torch_lstm(
     states = lstm_many(x, stack_weights(many), hidden)
     ours = torch.cat((states[0::2], states[1::2]), 3).permute(2, 0, 1, 3)
     torch.testing.assert_close(ours, expected, atol=tolerance, rtol=0)
+    # A weight's gradient is a sum over all of these, and rounds with each.
+    tolerance *= max(1, examples * steps / 40)
     upstream = torch.randn_like(expected)
     for mine, theirs in zip(
         gradients((ours * upstream).sum(), [x, *parameters]),

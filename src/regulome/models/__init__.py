@@ -1,4 +1,7 @@
-"""The networks: one file per published network, torch only, knowing neither files nor datasets."""
+"""The networks: one file per published network, in torch, knowing neither files nor datasets.
+
+LSTMs on a CPU are compiled by numba, which is imported when the first of them runs.
+"""
 
 from typing import Any
 
