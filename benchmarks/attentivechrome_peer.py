@@ -2,7 +2,8 @@
 
 Each mark's bidirectional LSTM is called by itself, and attention runs example by example in a Python loop. Both sides
 train the same network from the same weights on the same genes with batches in memory: loss, backward pass, gradient
-norm clipped to 1, optimiser. Ours has the optimiser that our trainer makes of our recipe, the peer plain Adam. They
+norm clipped to 1, optimiser. Ours has the optimiser and the threads that our trainer makes of our recipe, the peer
+plain Adam and torch's own threads. They
 take turns in chunks of well below a second, and the ratio is the median of the rounds' ratios, so that other work on
 the machine meets both sides.
 """
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import result, rounds, wall_seconds
 from regulome import models
+from regulome.models.recurrent import threads_for
 from regulome.recipes import load_recipe
 from regulome.training.optimizer import make_optimizer
 
@@ -108,10 +110,11 @@ def _training(
     network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, batch: int
 ) -> Callable[[], None]:
     def chunk() -> None:
-        for inputs, targets in zip(x.split(batch), y.split(batch), strict=True):
-            optimizer.zero_grad()
-            nn.functional.binary_cross_entropy_with_logits(network(inputs), targets).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
+        with threads_for(network):
+            for inputs, targets in zip(x.split(batch), y.split(batch), strict=True):
+                optimizer.zero_grad()
+                nn.functional.binary_cross_entropy_with_logits(network(inputs), targets).backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
 
     return chunk

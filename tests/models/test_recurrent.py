@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from regulome.models.recurrent import attend_many, lstm_many, stack_weights
+from regulome.models import create
+from regulome.models.recurrent import attend_many, lstm_many, stack_weights, threads_for
 
 Gradients = list[Tensor]
 
@@ -225,3 +226,15 @@ def test_empty_batch() -> None:
     vectors, attention = attend_many(torch.randn(0, 2, 6, 1), stack_weights(many), torch.randn(2, 8))
     assert vectors.shape == (0, 2, 8)
     assert attention.shape == (0, 2, 6)
+
+
+@pytest.mark.parametrize(("name", "own"), [("attentivechrome", True), ("lstm", True), ("deepchrome", False)])
+def test_a_recurrent_network_has_all_threads_to_itself(name, own):
+    network = create(name, marks=2, bins=60)
+    before = torch.get_num_threads()
+    x = torch.randn(30, 2, 60)
+    outside = network.eval()(x)
+    with threads_for(network):
+        assert torch.get_num_threads() == (1 if own else before)
+        torch.testing.assert_close(network(x), outside)
+    assert torch.get_num_threads() == before

@@ -26,6 +26,9 @@ class JointLSTM(nn.Module):
         attention: Attention over the bins; else the last states of both directions.
     """
 
+    #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
+    mainly_recurrent = True
+
     def __init__(self, marks: int, bins: int, *, task: Task, hidden: int, attention: bool) -> None:
         super().__init__()
         check_count("bins", bins)

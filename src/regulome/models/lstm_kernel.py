@@ -3,8 +3,9 @@
 A small LSTM (AttentiveChrome's have width 32) is thousands of operations that each take about a microsecond. Called
 one by one they cost more than their arithmetic, so a whole pass over the steps is compiled by numba:
 
-- A *task* is one LSTM, both directions, on a block of examples. Its weights and the numbers of a step stay in the
-  fastest cache. Tasks write to places of their own, so that they may run in any order on any number of threads.
+- A *task* is one direction of an LSTM on a block of examples (of attention: one LSTM on a block). Its weights and the
+  numbers of a step stay in the fastest cache. Tasks write to places of their own, so that they may run in any order
+  on any number of threads.
 - [h[t−1] | x[t] | 1] is one matrix, so that one product with [W_hh | W_ih | b]ᵀ gives the pre-activations of a gate,
   and one product gives the gradients of all three.
 - Gates lie apart from each other, so that all arithmetic on them is on contiguous numbers.
@@ -87,24 +88,6 @@ def _step_back(gates: Any, c: Any, before: Any, dh: Any, dc: Any, d: Any) -> Non
         dc[j] *= f[j]
 
 
-@njit(fastmath=FLAGS, error_model="numpy")
-def _attend(lstm: int, first: int, last: int, contexts: Any, states: Any, attention: Any, vectors: Any) -> None:
-    steps = states.shape[1]
-    for e in range(first, last):
-        a = attention[e, lstm]
-        _dots(contexts[lstm], states, lstm, e, a)
-        top = a[0]
-        for t in range(steps):
-            top = max(top, a[t])
-        total = a.dtype.type(0)
-        for t in range(steps):
-            a[t] = exp(a[t] - top)
-            total += a[t]
-        for t in range(steps):
-            a[t] /= total
-        _weighted_sum(a, states, lstm, e, vectors[e, lstm])
-
-
 @njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy")
 def _dots(vector: Any, states: Any, lstm: int, e: int, out: Any) -> None:
     """For each step: both directions' states, one after the other, times ``vector``."""
@@ -130,55 +113,96 @@ def _weighted_sum(factors: Any, states: Any, lstm: int, e: int, out: Any) -> Non
 
 
 @njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
-def forward(
-    task: int,
-    size: int,
-    x: Any,
-    weights: Any,
-    contexts: Any,
-    states: Any,
-    gates: Any,
-    cells: Any,
-    attention: Any,
-    vectors: Any,
-) -> None:
-    """Run one task: an LSTM's two directions (streams 2m and 2m + 1) over all steps of a block of examples.
+def forward(task: int, size: int, x: Any, weights: Any, states: Any, gates: Any, cells: Any) -> None:
+    """Run one task: a stream over all steps of a block of examples.
 
     Args:
-        task: Its number, block · LSTMs + LSTM.
+        task: Its number, block · streams + stream.
         size: Examples of a block.
         x: Inputs [example, LSTM, step, inputs].
         weights: [stream, gate, hidden + inputs + 1, hidden], see :func:`regulome.models.recurrent.stack_weights`.
-        contexts: Context vectors [LSTM, 2·hidden]; of length 0 without attention.
         states: Receives h [stream, step, example, hidden].
         gates: Receives the gates [stream, step, …], block after block [gate, example, hidden]; or one step, where they
             are not kept.
         cells: Receives the cells [stream, step or 1, example, hidden].
-        attention: With contexts: receives the weights of the steps [example, LSTM, step].
-        vectors: With contexts: the weighted sums of states [example, LSTM, 2·hidden] are added to it.
     """
     _, steps, examples, hidden = states.shape
-    block, lstm = divmod(task, x.shape[1])
+    block, stream = divmod(task, len(weights))
     first = block * size
     last = min(first + size, examples)
     rows = np.ones((last - first, weights.shape[2]), x.dtype)
-    c = np.empty((last - first) * hidden, x.dtype)
-    for stream in range(2 * lstm, 2 * lstm + 2):
-        rows[:, :hidden] = 0
-        c[:] = 0
-        for n in range(steps):
-            t = steps - 1 - n if stream % 2 else n
-            kept = t % gates.shape[1]
-            z = gates[stream, kept, 4 * hidden * first : 4 * hidden * last].reshape(4, last - first, hidden)
-            h = states[stream, t, first:last]
-            _lay(x[first:last, lstm, t], rows, hidden)
-            for gate in range(4):
-                set_product(z[gate], rows, weights[stream, gate])
-            _step(z.reshape(4, c.size), c, h.ravel())
-            _copy(c, cells[stream, kept, first:last].ravel())
-            _lay(h, rows, 0)
-    if len(contexts):
-        _attend(lstm, first, last, contexts, states, attention, vectors)
+    rows[:, :hidden] = 0
+    c = np.zeros((last - first) * hidden, x.dtype)
+    for n in range(steps):
+        t = steps - 1 - n if stream % 2 else n
+        kept = t % gates.shape[1]
+        z = gates[stream, kept, 4 * hidden * first : 4 * hidden * last].reshape(4, last - first, hidden)
+        h = states[stream, t, first:last]
+        _lay(x[first:last, stream // 2, t], rows, hidden)
+        for gate in range(4):
+            set_product(z[gate], rows, weights[stream, gate])
+        _step(z.reshape(4, c.size), c, h.ravel())
+        _copy(c, cells[stream, kept, first:last].ravel())
+        _lay(h, rows, 0)
+
+
+@njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
+def attend(task: int, size: int, contexts: Any, states: Any, attention: Any, vectors: Any) -> None:
+    """Run one task: the attention of an LSTM on a block of examples.
+
+    Args:
+        task: Its number, block · LSTMs + LSTM.
+        size: Examples of a block.
+        contexts: Context vectors [LSTM, 2·hidden].
+        states: [stream, step, example, hidden].
+        attention: Receives the weights of the steps [example, LSTM, step].
+        vectors: The weighted sums of states [example, LSTM, 2·hidden] are added to it.
+    """
+    steps = states.shape[1]
+    block, lstm = divmod(task, len(contexts))
+    for e in range(block * size, min((block + 1) * size, states.shape[2])):
+        a = attention[e, lstm]
+        _dots(contexts[lstm], states, lstm, e, a)
+        top = a[0]
+        for t in range(steps):
+            top = max(top, a[t])
+        total = a.dtype.type(0)
+        for t in range(steps):
+            a[t] = exp(a[t] - top)
+            total += a[t]
+        for t in range(steps):
+            a[t] /= total
+        _weighted_sum(a, states, lstm, e, vectors[e, lstm])
+
+
+@njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
+def attend_back(
+    task: int, size: int, states: Any, attention: Any, dattention: Any, dvectors: Any, dscores: Any, dcontexts: Any
+) -> None:
+    """Run the way back of a task of :func:`attend`.
+
+    Args:
+        task: As in :func:`attend`, like all that are not named here.
+        size: See there.
+        states: See there.
+        attention: See there.
+        dattention: Gradients of ``attention``.
+        dvectors: Gradients of the weighted sums.
+        dscores: Receives the gradients of the steps' scores [example, LSTM, step].
+        dcontexts: Gradients of the contexts [block, LSTM, 2·hidden] are added to it.
+    """
+    steps = states.shape[1]
+    block, lstm = divmod(task, attention.shape[1])
+    for e in range(block * size, min((block + 1) * size, states.shape[2])):
+        a, ds = attention[e, lstm], dscores[e, lstm]
+        _dots(dvectors[e, lstm], states, lstm, e, ds)
+        mean = a.dtype.type(0)
+        for t in range(steps):
+            ds[t] += dattention[e, lstm, t]
+            mean += a[t] * ds[t]
+        for t in range(steps):
+            ds[t] = a[t] * (ds[t] - mean)
+        _weighted_sum(ds, states, lstm, e, dcontexts[block, lstm])
 
 
 @njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
@@ -192,12 +216,11 @@ def backward(
     gates: Any,
     cells: Any,
     attention: Any,
-    dattention: Any,
+    dscores: Any,
     dvectors: Any,
     dstates: Any,
     dx: Any,
     dweights: Any,
-    dcontexts: Any,
 ) -> None:
     """Run a task's way back, with the arrays of :func:`forward` and the gradients of what it gave.
 
@@ -206,68 +229,52 @@ def backward(
         size: See there.
         x: See there.
         weights: [stream, gate, hidden, hidden + inputs + 1]: the same transposed.
-        contexts: See there.
+        contexts: Context vectors [LSTM, 2·hidden]; of length 0 without attention.
         states: See there.
         gates: See there.
         cells: See there.
-        attention: See there.
-        dattention: With contexts: gradients of ``attention``.
-        dvectors: With contexts: gradients of ``vectors``.
+        attention: With contexts: see :func:`attend`.
+        dscores: With contexts: what :func:`attend_back` gave.
+        dvectors: With contexts: gradients of the weighted sums.
         dstates: Without contexts: gradients of ``states``.
-        dx: Gradients of ``x`` are added to it; of length 0 where they are not wanted.
+        dx: Gradients of ``x`` from each direction [direction, …] are added to it; of length 0 where not wanted.
         dweights: Gradients of the weights in the shape of :func:`forward`, [block, …], are added to it.
-        dcontexts: With contexts: their gradients [block, LSTM, 2·hidden] are added to it.
     """
     _, steps, examples, hidden = states.shape
-    block, lstm = divmod(task, x.shape[1])
+    block, stream = divmod(task, len(weights))
+    lstm, direction = divmod(stream, 2)
     first = block * size
     last = min(first + size, examples)
-    number = last - first
-    dscores = np.empty((number if len(contexts) else 0, steps), x.dtype)
-    for e in range(first, first + len(dscores)):
-        a, ds = attention[e, lstm], dscores[e - first]
-        _dots(dvectors[e, lstm], states, lstm, e, ds)
-        mean = a.dtype.type(0)
-        for t in range(steps):
-            ds[t] += dattention[e, lstm, t]
-            mean += a[t] * ds[t]
-        for t in range(steps):
-            ds[t] = a[t] * (ds[t] - mean)
-        _weighted_sum(ds, states, lstm, e, dcontexts[block, lstm])
+    number, half = last - first, direction * hidden
     rows = np.ones((number, weights.shape[3]), x.dtype)
-    to_h = np.empty((4, hidden, hidden), x.dtype)
+    to_h = np.ascontiguousarray(weights[stream, :, :, :hidden])
     d = np.empty((4, number, hidden), x.dtype)
-    dh = np.empty((number, hidden), x.dtype)
-    dc = np.empty(number * hidden, x.dtype)
+    dh = np.zeros((number, hidden), x.dtype)
+    dc = np.zeros(number * hidden, x.dtype)
     nothing = np.zeros((number, hidden), x.dtype)
-    for stream in range(2 * lstm, 2 * lstm + 2):
-        half = (stream % 2) * hidden
-        to_h[:] = weights[stream, :, :, :hidden]
-        dh[:] = 0
-        dc[:] = 0
-        for n in range(steps):
-            t = n if stream % 2 else steps - 1 - n
-            before = t + 1 if stream % 2 else t - 1
-            if len(contexts):
-                for e in range(number):
-                    a, ds = attention[first + e, lstm, t], dscores[e, t]
-                    dv, w = dvectors[first + e, lstm], contexts[lstm]
-                    for j in range(hidden):
-                        dh[e, j] += a * dv[half + j] + ds * w[half + j]
-            else:
-                dh += dstates[stream, t, first:last]
-            c_before = nothing if n == steps - 1 else cells[stream, before, first:last]
-            h_before = nothing if n == steps - 1 else states[stream, before, first:last]
-            kept = gates[stream, t, 4 * hidden * first : 4 * hidden * last].reshape(4, dc.size)
-            c = cells[stream, t, first:last].ravel()
-            _step_back(kept, c, c_before.ravel(), dh.ravel(), dc, d.reshape(4, dc.size))
-            _lay(h_before, rows, 0)
-            _lay(x[first:last, lstm, t], rows, hidden)
-            set_product(dh, d[0], to_h[0])
-            for gate in range(1, 4):
-                add_product(dh, d[gate], to_h[gate])
+    for n in range(steps):
+        t = n if direction else steps - 1 - n
+        before = t + 1 if direction else t - 1
+        if len(contexts):
+            w = contexts[lstm]
+            for e in range(number):
+                a, ds, dv = attention[first + e, lstm, t], dscores[first + e, lstm, t], dvectors[first + e, lstm]
+                for j in range(hidden):
+                    dh[e, j] += a * dv[half + j] + ds * w[half + j]
+        else:
+            dh += dstates[stream, t, first:last]
+        c_before = nothing if n == steps - 1 else cells[stream, before, first:last]
+        h_before = nothing if n == steps - 1 else states[stream, before, first:last]
+        kept = gates[stream, t, 4 * hidden * first : 4 * hidden * last].reshape(4, dc.size)
+        c = cells[stream, t, first:last].ravel()
+        _step_back(kept, c, c_before.ravel(), dh.ravel(), dc, d.reshape(4, dc.size))
+        _lay(h_before, rows, 0)
+        _lay(x[first:last, lstm, t], rows, hidden)
+        set_product(dh, d[0], to_h[0])
+        for gate in range(1, 4):
+            add_product(dh, d[gate], to_h[gate])
+        for gate in range(4):
+            add_product(dweights[block, stream, gate], rows.T, d[gate])
+        if len(dx):
             for gate in range(4):
-                add_product(dweights[block, stream, gate], rows.T, d[gate])
-            if len(dx):
-                for gate in range(4):
-                    add_product(dx[first:last, lstm, t], d[gate], weights[stream, gate, :, hidden:-1])
+                add_product(dx[direction, first:last, lstm, t], d[gate], weights[stream, gate, :, hidden:-1])

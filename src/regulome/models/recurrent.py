@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,37 @@ def attend_many(x: Tensor, weights: Tensor, contexts: Tensor) -> tuple[Tensor, T
     return vectors, attention
 
 
+#: Threads of the recurrences inside of :func:`all_threads`; None means as many as torch has.
+_lanes: int | None = None
+
+#: Steps × examples from which on more than one thread is worth its waking.
+_WORTH_SHARING = 500
+
+
+@contextmanager
+def all_threads() -> Iterator[None]:
+    """Leave all of torch's threads to the recurrences of a block; its other operations run on one.
+
+    torch's own workers go on turning for a while after each operation that woke them, and so keep cores from the
+    kernel: with them a step of training takes up to twice as long. Numbers do not depend on it.
+    """
+    global _lanes
+    before, threads = _lanes, torch.get_num_threads()
+    _lanes = before or threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        _lanes = before
+        torch.set_num_threads(threads)
+
+
+def threads_for(network: nn.Module) -> AbstractContextManager[None]:
+    """Give the block in which ``network`` is best trained on a CPU: :func:`all_threads` if it is mainly recurrent."""
+    recurrent = any(getattr(module, "mainly_recurrent", False) for module in network.modules())
+    return all_threads() if recurrent else nullcontext()
+
+
 class _Tape:
     """One pass over the steps, and what its backward pass needs.
 
@@ -107,18 +139,11 @@ class _Tape:
         self.vectors = x.new_zeros(examples, len(self.contexts), 2 * hidden)
         # The number of threads has no part in the size of a task. Larger ones use the cache better, until they are few.
         self.size = 32 if examples >= 64 else 16
-        self.tasks = -(-examples // self.size) * lstms
-        self._run(
-            "forward",
-            self.x,
-            torch.from_numpy(np.ascontiguousarray(self.weights.detach().numpy().swapaxes(2, 3))),
-            self.contexts,
-            self.states,
-            self.gates,
-            self.cells,
-            self.attention,
-            self.vectors,
-        )
+        self.blocks = -(-examples // self.size)
+        across = torch.from_numpy(np.ascontiguousarray(self.weights.detach().numpy().swapaxes(2, 3)))
+        self._run("forward", streams, self.x, across, self.states, self.gates, self.cells)
+        if contexts is not None:
+            self._run("attend", lstms, self.contexts, self.states, self.attention, self.vectors)
 
     def backward(
         self,
@@ -141,48 +166,49 @@ class _Tape:
         """
         if torch.is_grad_enabled():
             raise RuntimeError("the fused LSTM has no second derivatives: create_graph=True is not supported")
-        blocks = self.tasks // self.x.shape[1]
-        dx = self.x.new_zeros(self.x.shape if inputs else (0, *self.x.shape[1:]))
         streams, gates, hidden, rows = self.weights.shape
-        dweights = torch.from_numpy(np.zeros((blocks, streams, gates, rows, hidden), self.x.numpy().dtype))
-        dcontexts = self.x.new_zeros(blocks, *self.contexts.shape)
+        dx = self.x.new_zeros(2 if inputs else 0, *self.x.shape)
+        dweights = torch.from_numpy(np.zeros((self.blocks, streams, gates, rows, hidden), self.x.numpy().dtype))
+        dcontexts = self.x.new_zeros(self.blocks, *self.contexts.shape)
+        dscores = torch.empty_like(self.attention)
+        dvectors = self.vectors if dvectors is None else dvectors.contiguous()
+        if dattention is not None:
+            self._run(
+                "attend_back",
+                len(self.contexts),
+                *(self.states, self.attention, dattention.contiguous(), dvectors, dscores, dcontexts),
+            )
         self._run(
             "backward",
-            self.x,
-            self.weights,
-            self.contexts,
-            self.states,
-            self.gates,
-            self.cells,
-            self.attention,
-            self.attention if dattention is None else dattention.contiguous(),
-            self.vectors if dvectors is None else dvectors.contiguous(),
-            self.states if dstates is None else dstates.contiguous(),
-            dx,
-            dweights,
-            dcontexts,
+            streams,
+            *(self.x, self.weights, self.contexts, self.states, self.gates, self.cells, self.attention, dscores),
+            *(dvectors, self.states if dstates is None else dstates.contiguous(), dx, dweights),
         )
         total = dweights.numpy().sum(axis=0).swapaxes(2, 3).reshape(streams, gates * hidden, rows)
-        return dx if inputs else None, torch.from_numpy(total), dcontexts.sum(dim=0)
+        return dx[0] + dx[1] if inputs else None, torch.from_numpy(total), dcontexts.sum(dim=0)
 
-    def _run(self, kernel: str, *tensors: Tensor) -> None:
+    def _run(self, kernel: str, each: int, *tensors: Tensor) -> None:
+        """Run a kernel's tasks, ``each`` of them per block of examples."""
         # Compilers are slow to import, and only this needs them.
         from regulome.models import lstm_kernel
 
         arrays = [tensor.detach().numpy() for tensor in tensors]
         work: Callable[..., None] = getattr(lstm_kernel, kernel)
-        _share_out(lambda task: work(task, self.size, *arrays), self.tasks)
+        # Waking a thread costs as much as some thousand steps of an example.
+        worth = self.x.shape[0] * self.x.shape[2] >= _WORTH_SHARING
+        threads = (_lanes or torch.get_num_threads()) if worth else 1
+        _share_out(lambda task: work(task, self.size, *arrays), self.blocks * each, threads)
 
 
-def _share_out(work: Callable[[int], None], tasks: int) -> None:
-    """Call ``work`` with each task's number, on as many threads as torch uses."""
+def _share_out(work: Callable[[int], None], tasks: int, threads: int) -> None:
+    """Call ``work`` with each task's number, on so many threads."""
     numbers = itertools.count()
 
     def lane() -> None:
         while (task := next(numbers)) < tasks:
             work(task)
 
-    others = min(torch.get_num_threads(), tasks) - 1
+    others = min(threads, tasks) - 1
     waiting = [_threads(os.getpid(), others).submit(lane) for _ in range(others)]
     try:
         lane()

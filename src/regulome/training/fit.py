@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
@@ -19,6 +20,7 @@ from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
+from regulome.models.recurrent import threads_for
 from regulome.progress import progress
 from regulome.recipes.schema import Recipe
 from regulome.training import state
@@ -125,10 +127,12 @@ class _Fit:
     def run(self) -> Fitted:
         if self.job.checkpoint.exists():
             self._load()
-        while self.epoch < self.training.epochs and not self._stopped():
-            self._train_epoch()
-            self._end_epoch()
-            self._save(mid_epoch=False)
+        on_cpu = self.fabric.device.type == "cpu"
+        with threads_for(self.predictor) if on_cpu else nullcontext():
+            while self.epoch < self.training.epochs and not self._stopped():
+                self._train_epoch()
+                self._end_epoch()
+                self._save(mid_epoch=False)
         if self._stopped() and self.epoch < self.training.epochs:
             logger.info("%sno better epoch in %d: stopped", self.job.title, self.training.early_stopping)
         return {"weights": self.best.weights, "history": self.history}
