@@ -1,6 +1,8 @@
 """The frame around every verb."""
 
 import json
+import logging
+import signal
 import subprocess
 import sys
 
@@ -78,3 +80,11 @@ def test_a_wrong_parameter_of_a_method_is_one_line(setting, said, trained, tmp_p
     assert answer.code == 2
     assert said in answer.last_line
     assert not (tmp_path / "x").exists()
+
+
+def test_logging_and_signals_are_left_as_they_were_found(regulome, tmp_path):
+
+    logger = logging.getLogger("regulome")
+    before = logger.handlers[:], logger.propagate, logger.level, signal.getsignal(signal.SIGTERM)
+    assert regulome("evaluate", tmp_path / "nothing").code == 2
+    assert (logger.handlers, logger.propagate, logger.level, signal.getsignal(signal.SIGTERM)) == before

@@ -9,6 +9,8 @@ import re
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
 
@@ -70,13 +72,23 @@ class _Lines(logging.Formatter):
         return line if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {line}"
 
 
-def _speak(quiet: bool) -> None:
+@contextmanager
+def _speaking(quiet: bool) -> Iterator[None]:
+    """Print what the library says on standard error; leave logging and signals as they were found."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines("%(message)s"))
     logger = logging.getLogger("regulome")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
+    before = logger.handlers[:], logger.propagate, logger.level
+    logger.handlers[:], logger.propagate = [handler], False
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    # A scheduler ends a job with SIGTERM: it deserves the same tidy end as Ctrl-C.
+    terminate = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        logger.handlers[:], logger.propagate = before[:2]
+        logger.setLevel(before[2])
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -94,19 +106,17 @@ def run(arguments: list[str]) -> int:
     """
     debug, quiet = "--debug" in arguments, "--quiet" in arguments
     words = [word for word in arguments if word not in ("--debug", "--quiet")]
-    _speak(quiet)
-    # A scheduler ends a job with SIGTERM: it deserves the same tidy end as Ctrl-C.
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return _call(words)
-    except Exception as error:
-        problem = _mendable(error)
-        if problem is None:
-            raise
-        if debug:
-            traceback.print_exception(error)
-    print(f"regulome: {problem}", file=sys.stderr)
-    return FAILED
+    with _speaking(quiet):
+        try:
+            return _call(words)
+        except Exception as error:
+            problem = _mendable(error)
+            if problem is None:
+                raise
+            if debug:
+                traceback.print_exception(error)
+        print(f"regulome: {problem}", file=sys.stderr)
+        return FAILED
 
 
 def _call(words: list[str]) -> int:
