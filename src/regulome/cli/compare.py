@@ -42,7 +42,7 @@ def command(
                 row["metric"],
                 row["a"],
                 row["b"],
-                interval(row | {"value": row["difference"]}),
+                interval(row | {"value": row["difference"]}, digits=4),
                 None if row["p"] is None else f"{row['p']:.3f}",
                 row["better"],
             )
