@@ -116,6 +116,10 @@ def replace(new: Path, path: Path) -> None:
         new.replace(path)
 
 
+#: Bytes written at a time.
+_BLOCK = 1 << 22
+
+
 def allocate_npy(
     path: str | os.PathLike[str], shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> np.memmap[Any, np.dtype[Any]]:
@@ -129,5 +133,10 @@ def allocate_npy(
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     size = Path(path).stat().st_size
     with Path(path).open("r+b") as stream:
-        os.posix_fallocate(stream.fileno(), 0, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), 0, size)
+        else:  # macOS has no such call: writing the zeros reserves them, too.
+            stream.seek(array.offset)
+            for begin in range(array.offset, size, _BLOCK):
+                stream.write(bytes(min(_BLOCK, size - begin)))
     return array
