@@ -51,8 +51,8 @@ class InputError(RegulomeError):
 
 
 @contextmanager
-def blame(file: str | PathLike[str], record: int | str | None = None) -> Iterator[None]:
-    """Name a file in the input errors of a block that knows only what the file held."""
+def blame(file: str | PathLike[str] | None, record: int | str | None = None) -> Iterator[None]:
+    """Name a file (where there is one) in the input errors of a block that knows only what the file held."""
     try:
         yield
     except InputError as error:

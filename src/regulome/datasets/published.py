@@ -96,7 +96,7 @@ def prepare_published(
     chosen = _slice(bins, form.bins)
     levels = _expression(form, expression, sample, skip_invalid)
     places = None if genes is None else read_genes(genes, biotype=None, skip_invalid=skip_invalid)
-    with blame(expression or ""):
+    with blame(expression):
         task: Task = "classification" if levels is None else make_target(levels.table["value"], target).task
     names = list(DEEPCHROME_MARKS) if set(columns) == set(DEEPCHROME_MARKS) else columns
 
@@ -119,7 +119,7 @@ def prepare_published(
                 raise InputError(problem, file=next(iter(tables.values())), cure="give tables with both labels")
         else:
             kept = with_expression(kept, levels, tables, skip_invalid)
-            with blame(expression or ""):
+            with blame(expression):
                 made = make_target(kept["expression"], target, reference=levels.table["value"])
             labels, rule = made.values, made.record
         writer.narrow("marks", kept["row"].to_numpy())

@@ -88,7 +88,7 @@ def all_threads() -> Iterator[None]:
     """Leave all of torch's threads to the recurrences of a block; its other operations run on one.
 
     torch's own workers go on turning for a while after each operation that woke them, and so keep cores from the
-    kernel: with them a step of training takes up to twice as long. Numbers do not depend on it.
+    kernel: with them a step of training takes up to twice as long. The recurrences' numbers do not depend on it.
     """
     global _lanes
     before, threads = _lanes, torch.get_num_threads()
