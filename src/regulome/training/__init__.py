@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Comparison": "comparison",
         "Run": "runs",
         "RunInfo": "runs",
+        "Scorer": "scorer",
         "choose_device": "device",
         "compare": "comparison",
         "evaluate": "evaluation",
