@@ -3,6 +3,15 @@
 class TestDeepChrome(ModelTester):
     name = "deepchrome"
     parameters = 644_177
+
+Networks on sequences are asked the same and a few more questions:
+
+class TestBasset(SequenceTester):
+    name = "basset"
+    parameters = 4_135_064
+    sizes = {"length": 600, "targets": 164}
+    small = {"filters": [8, 8, 8], "hidden": [16, 16]}
+    least = 60
 """
 
 from __future__ import annotations
@@ -18,9 +27,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from regulome import models
+from regulome.errors import InputError
+from regulome.models import OneHot, Predictor
 
-ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.Softmax, nn.LogSoftmax, nn.GELU, nn.ELU, nn.SiLU, nn.MaxPool1d)
-FUNCTIONS = {"relu", "relu_", "tanh", "tanh_", "sigmoid", "sigmoid_", "softmax", "log_softmax", "gelu", "elu", "silu"}
+ACTIVATIONS = (
+    *(nn.ReLU, nn.Threshold, nn.Tanh, nn.Sigmoid, nn.Hardsigmoid, nn.Softmax, nn.LogSoftmax),
+    *(nn.GELU, nn.ELU, nn.SiLU, nn.MaxPool1d, nn.AdaptiveMaxPool1d),
+)
+FUNCTIONS = {
+    *("relu", "relu_", "threshold", "threshold_", "tanh", "tanh_", "sigmoid", "sigmoid_", "softmax", "log_softmax"),
+    *("gelu", "elu", "silu", "max_pool1d", "adaptive_max_pool1d"),
+}
 
 
 class ModelTester:
@@ -33,6 +50,8 @@ class ModelTester:
         {"marks": 2, "bins": 37},
         {"marks": 7, "bins": 210},
     ]
+    #: Hyperparameters of a small version, with which everything but the parameters' count is asked.
+    small: ClassVar[dict[str, Any]] = {}
     #: AUROC that training on the planted signal reaches on fresh examples.
     score: ClassVar[float] = 0.9
     learning_rate: ClassVar[float] = 0.01
@@ -45,7 +64,7 @@ class ModelTester:
 
     def create(self, **hyperparameters: Any) -> nn.Module:
         torch.manual_seed(0)
-        return models.create(self.name, **{**self.sizes, **hyperparameters})
+        return models.create(self.name, **{**self.sizes, **self.small, **hyperparameters})
 
     def inputs(self, n: int = 4, seed: int = 1, **sizes: int) -> Tensor:
         sizes = sizes or self.sizes
@@ -54,7 +73,9 @@ class ModelTester:
         )
 
     def test_parameter_count(self) -> None:
-        assert sum(p.numel() for p in self.create().parameters()) == self.parameters
+        with torch.device("meta"):
+            network = models.create(self.name, **self.sizes)
+        assert sum(p.numel() for p in network.parameters()) == self.parameters
         listed = {info.name: info for info in models.list_models()}[self.name]
         assert listed.parameters == self.parameters
 
@@ -63,7 +84,8 @@ class ModelTester:
         network = self.create()
         network.train(mode == "train")
         for module in network.modules():
-            if isinstance(module, nn.Dropout | nn.LSTM):
+            # What draws numbers, or looks at the whole batch while training.
+            if isinstance(module, nn.Dropout | nn.RNNBase | nn.BatchNorm1d):
                 module.eval()
         x = self.inputs(6)
         together = network(x)
@@ -78,7 +100,7 @@ class ModelTester:
         before = first(x)
         for sizes in self.other_sizes:
             other = self.create(**sizes).eval()
-            assert other(self.inputs(**sizes)).shape == (4, 1)
+            assert other(self.inputs(**sizes)).shape == (4, sizes.get("targets", 1))
         assert torch.equal(first(x), before)
         assert torch.equal(self.create().eval()(x), before)
 
@@ -99,7 +121,7 @@ class ModelTester:
         network = self.create().eval()
         save_file(network.state_dict(), tmp_path / "weights.safetensors")
         torch.manual_seed(7)
-        other = models.create(self.name, **self.sizes).eval()
+        other = models.create(self.name, **{**self.sizes, **self.small}).eval()
         other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
         x = self.inputs()
         assert torch.equal(other(x), network(x))
@@ -152,11 +174,18 @@ class ModelTester:
             assert (weights >= 0).all()
             torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
 
+    def planted(self, n: int, *, seed: int) -> tuple[Tensor, Tensor]:
+        return planted(n, seed=seed)
+
+    def learner(self) -> nn.Module:
+        """The network that has to find the planted signal."""
+        return self.create(marks=2, bins=20)
+
     def test_learns_a_planted_signal(self) -> None:
-        network = self.create(marks=2, bins=20)
-        self.fit(network, *planted(1024, seed=3))
+        network = self.learner()
+        self.fit(network, *self.planted(1024, seed=3))
         network.eval()
-        x, y = planted(512, seed=4)
+        x, y = self.planted(512, seed=4)
         with torch.no_grad():
             assert auroc(network(x), y) >= self.score
 
@@ -169,6 +198,64 @@ class ModelTester:
             nn.functional.binary_cross_entropy_with_logits(network(x[rows]), y[rows]).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
+
+
+class SequenceTester(ModelTester):
+    sizes: ClassVar[dict[str, int]] = {"length": 1000, "targets": 919}
+    other_sizes: ClassVar[list[dict[str, int]]] = [{"length": 201, "targets": 1}, {"length": 388, "targets": 3}]
+    #: The shortest window that the small version takes; one base less is refused. None where any length will do.
+    least: ClassVar[int | None] = None
+    #: Length of the windows in which a motif is planted.
+    learns_at: ClassVar[int] = 60
+    #: Hyperparameters beside ``small`` with which the planted motif is learned.
+    learns_with: ClassVar[dict[str, Any]] = {}
+
+    def inputs(self, n: int = 4, seed: int = 1, **sizes: int) -> Tensor:
+        return dna(n, (sizes or self.sizes)["length"], seed=seed)
+
+    def planted(self, n: int, *, seed: int) -> tuple[Tensor, Tensor]:
+        return planted_motif(n, self.learns_at, seed=seed)
+
+    def learner(self) -> nn.Module:
+        return self.create(length=self.learns_at, targets=1, **self.learns_with)
+
+    def test_regression_head(self) -> None:
+        """Values come out as logits do."""
+
+    def test_targets_have_a_column_each(self) -> None:
+        for targets in (1, 2, 5):
+            assert self.create(targets=targets).eval()(self.inputs()).shape == (4, targets)
+
+    def test_codes_in_its_predictor(self) -> None:
+        network = self.create().eval()
+        codes = torch.randint(0, 5, (4, self.sizes["length"]), generator=torch.Generator().manual_seed(1))
+        table = torch.cat((torch.eye(4), torch.full((1, 4), float(network.unknown))))
+        predictor = Predictor(OneHot(float(network.unknown)), network).eval()
+        assert torch.equal(predictor(codes.to(torch.uint8)), network(table[codes].transpose(1, 2).contiguous()))
+
+    def test_shortest_window(self) -> None:
+        if self.least is None:
+            assert self.create(length=1).eval()(self.inputs(length=1)).isfinite().all()
+            return
+        assert self.create(length=self.least).eval()(self.inputs(length=self.least)).isfinite().all()
+        with pytest.raises(InputError, match=rf"at least {self.least}\b"):
+            self.create(length=self.least - 1)
+
+
+def dna(n: int, length: int, *, seed: int) -> Tensor:
+    """Random sequences, one-hot [n, 4, length]."""
+    codes = torch.randint(0, 4, (n, length), generator=torch.Generator().manual_seed(seed))
+    return torch.eye(4)[codes].transpose(1, 2).contiguous()
+
+
+def planted_motif(n: int, length: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Random sequences; in every second one TGACTCA stands somewhere."""
+    x = dna(n, length, seed=seed)
+    motif = torch.eye(4)[["ACGT".index(letter) for letter in "TGACTCA"]].T
+    places = torch.randint(0, length - 6, (n,), generator=torch.Generator().manual_seed(seed + 1))
+    for row in range(1, n, 2):
+        x[row, :, places[row] : places[row] + 7] = motif
+    return x, (torch.arange(n) % 2).float()[:, None]
 
 
 def planted(n: int, *, seed: int) -> tuple[Tensor, Tensor]:

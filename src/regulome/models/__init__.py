@@ -11,6 +11,7 @@ _public, __dir__, __all__ = lazy(
     __name__,
     {
         "ModelInfo": "registry",
+        "OneHot": "one_hot",
         "Paper": "registry",
         "Predictor": "preprocess",
         "Preprocess": "preprocess",

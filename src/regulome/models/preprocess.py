@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from regulome.errors import InputError
 from regulome.models.hyperparameters import check_choice, check_count
+from regulome.models.one_hot import OneHot
 
 
 class Preprocess(nn.Module):
@@ -114,16 +115,16 @@ class Preprocess(nn.Module):
 
 
 class Predictor(nn.Sequential):
-    """A network together with its preprocessing: raw marks in, logit or value out.
+    """A network together with its preprocessing: raw marks, or letters' codes, in; logit or value out.
 
     Where the network has attention, so has the predictor: ``hasattr(predictor, "attention")`` tells.
 
     Args:
-        preprocess: Fitted preprocessing.
+        preprocess: Fitted preprocessing of marks; for sequences what makes them one-hot.
         network: The network.
     """
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module) -> None:
+    def __init__(self, preprocess: Preprocess | OneHot, network: nn.Module) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network = network

@@ -19,8 +19,12 @@ Network = TypeVar("Network", bound=type[nn.Module])
 # Files of this room that register networks, in the order in which they are listed.
 _FILES = ("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest")
 
-# What a network of each kind of input is made with when its parameters are counted for the list.
-_SIZES: Mapping[str, Mapping[str, int]] = {"marks": {"marks": 5, "bins": 100}}
+# What a network of each kind of input is made with when its parameters are counted for the list, where its paper has
+# no other sizes.
+_SIZES: Mapping[str, Mapping[str, int]] = {
+    "marks": {"marks": 5, "bins": 100},
+    "sequence": {"length": 1000, "targets": 919},
+}
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,12 @@ class ModelInfo:
         title: The name that people write.
         paper: Where it was published.
         line: The line of work: "expression", "sequence", "conservation" or "language".
-        inputs: What goes in: "marks" is float32 [batch, mark, bin].
+        inputs: What goes in: "marks" is float32 [batch, mark, bin]; "sequence" is one-hot float32 [batch, 4, base],
+            the letters in the order A, C, G, T.
         defaults: Every hyperparameter that has a default, and the default.
         parameters: Number of trainable parameters at ``sizes`` and the defaults.
-        sizes: The input sizes for which ``parameters`` holds, for example 5 marks × 100 bins.
+        sizes: The sizes for which ``parameters`` holds, mostly the paper's: 5 marks × 100 bins, or windows of 1,000
+            bases and 919 targets.
     """
 
     name: str
@@ -76,13 +82,20 @@ class _Entry:
     line: str
     inputs: str
     network: type[nn.Module]
+    sizes: Mapping[str, int]
 
 
 _entries: dict[str, _Entry] = {}
 
 
 def register(
-    name: str, *, title: str, paper: Paper, line: str = "expression", inputs: str = "marks"
+    name: str,
+    *,
+    title: str,
+    paper: Paper,
+    line: str = "expression",
+    inputs: str = "marks",
+    sizes: Mapping[str, int] | None = None,
 ) -> Callable[[Network], Network]:
     """Enter a network class in the registry under ``name`` (a decorator).
 
@@ -92,13 +105,15 @@ def register(
         paper: Where it was published.
         line: "expression", "sequence", "conservation" or "language".
         inputs: Kind of input, see :class:`ModelInfo`.
+        sizes: The paper's sizes, with which parameters are counted; None takes those of the kind of input.
     """
+    counted = dict(_SIZES[inputs] if sizes is None else sizes)
 
     def enter(network: Network) -> Network:
         known = _entries.get(name)
         if known is not None and known.network.__qualname__ != network.__qualname__:
             raise ValueError(f"two networks are called {name!r}")
-        _entries[name] = _Entry(name, title, paper, line, inputs, network)
+        _entries[name] = _Entry(name, title, paper, line, inputs, network, counted)
         return network
 
     return enter
@@ -115,11 +130,13 @@ def create(name: str, **hyperparameters: Any) -> nn.Module:
 
     Args:
         name: A name of :func:`list_models`, for example ``"attentivechrome"``.
-        hyperparameters: Input sizes (``marks=5, bins=100``) and whatever else its class takes.
+        hyperparameters: Sizes (``marks=5, bins=100`` or ``length=1000, targets=919``) and whatever else its class
+            takes.
 
     Returns:
         The network in training mode. Networks on marks take float32 [batch, mark, bin] and give [batch, 1]: the logit
-        of "high", or the value where ``task="regression"``.
+        of "high", or the value where ``task="regression"``. Networks on sequences take one-hot float32
+        [batch, 4, length] and give [batch, targets]: a logit, or a value, of each target.
 
     Raises:
         InputError: There is no such network, it has no such hyperparameter, or a value cannot be.
@@ -149,12 +166,11 @@ def list_models() -> list[ModelInfo]:
 def _describe(entry: _Entry) -> ModelInfo:
     signature = inspect.signature(entry.network).parameters.values()
     defaults = {p.name: p.default for p in signature if p.default is not p.empty}
-    sizes = _SIZES[entry.inputs]
     # On the meta device nothing is allocated and no random number is drawn.
     with torch.device("meta"):
-        network = entry.network(**sizes)
+        network = entry.network(**entry.sizes)
     count = sum(p.numel() for p in network.parameters())
-    return ModelInfo(entry.name, entry.title, entry.paper, entry.line, entry.inputs, defaults, count, dict(sizes))
+    return ModelInfo(entry.name, entry.title, entry.paper, entry.line, entry.inputs, defaults, count, dict(entry.sizes))
 
 
 def _near(wanted: str, known: Iterable[str]) -> str:
