@@ -4,7 +4,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regulome.datasets import Batches, batches
+from regulome.datasets import Batches, ordered_batches
 
 quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -17,9 +17,9 @@ def indices_of(loader):
 def way(request, monkeypatch):
     """The two ways: everything in memory and shuffled as a whole, or read and shuffled in blocks."""
     if request.param == "blocks":
-        monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
-        monkeypatch.setattr(batches, "WHOLE_BYTES", 0)
-        monkeypatch.setattr(batches, "HELD_SHARE", 0.0)
+        monkeypatch.setattr(ordered_batches, "BLOCK_ROWS", 16)
+        monkeypatch.setattr(ordered_batches, "WHOLE_BYTES", 0)
+        monkeypatch.setattr(ordered_batches, "HELD_SHARE", 0.0)
     return request.param
 
 
@@ -84,13 +84,13 @@ def test_the_order_depends_on_seed_and_epoch_only(make, way):
 def test_how_much_memory_is_free_does_not_change_the_order(make, monkeypatch):
     dataset = make(100)
     held = indices_of(Batches(dataset, batch_size=7, shuffle=True, seed=1))
-    monkeypatch.setattr(batches, "free_memory", lambda: 0)
+    monkeypatch.setattr(ordered_batches, "free_memory", lambda: 0)
     assert indices_of(Batches(dataset, batch_size=7, shuffle=True, seed=1)) == held
 
 
 def test_blocks_are_shuffled_inside_and_as_wholes(make, monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(batches, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(ordered_batches, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(ordered_batches, "WHOLE_BYTES", 0)
     order = torch.cat([batch.index for batch in Batches(make(64), batch_size=16, shuffle=True, seed=2)]).numpy()
     blocks = order.reshape(4, 16) // 16
     assert (blocks == blocks[:, :1]).all()
@@ -156,4 +156,4 @@ def test_a_state_of_other_batches_is_refused(make):
 
 
 def test_free_memory_is_that_of_a_machine():
-    assert 2**20 < batches.free_memory() < 2**50
+    assert 2**20 < ordered_batches.free_memory() < 2**50

@@ -13,6 +13,7 @@ import polars as pl
 
 from regulome import storage
 from regulome.datasets.manifest import ArrayEntry, Manifest, TargetsEntry, read_manifest
+from regulome.datasets.sequence_layout import FEATURE_COLUMNS, check_sequences
 from regulome.errors import InputError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -55,10 +56,17 @@ class Dataset:
 
     def __str__(self) -> str:
         """Say in one line what it holds, where it lies and which checksum it has."""
-        arrays = "; ".join(
-            f"{name} {' × '.join(f'{length:,}' for length in entry.shape)} ({entry.dtype})"
-            for name, entry in self.manifest.inputs.items()
-        )
+        if self.line == "sequence":
+            letters = self.manifest.inputs["letters"].bases or 0
+            features = len(self.target_names)
+            arrays = f"windows of {self.length:,} letters ({letters:,} stored), {features:,} feature" + "s" * (
+                features != 1
+            )
+        else:
+            arrays = "; ".join(
+                f"{name} {' × '.join(f'{length:,}' for length in entry.shape)} ({entry.dtype})"
+                for name, entry in self.manifest.inputs.items()
+            )
         return f"{self.path}: {len(self):,} examples, {self.task}, {arrays}, checksum {self.checksum[:12]}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -98,6 +106,29 @@ class Dataset:
     def bin_size(self) -> int:
         """Width of a bin of the input ``"marks"`` in base pairs."""
         return self._marks.bin_size or 1
+
+    @property
+    def length(self) -> int:
+        """Letters of the window of an example of sequence."""
+        entry = self.manifest.inputs.get("start") if self.line == "sequence" else None
+        if entry is None or entry.length is None:
+            raise InputError(
+                f"a dataset of the line {self.line!r} has no sequences: its inputs are "
+                f"{', '.join(self.manifest.inputs)}",
+                file=self.path,
+                cure="use a dataset that `regulome prepare sequence` made",
+            )
+        return entry.length
+
+    @property
+    def features(self) -> pl.DataFrame:
+        """What each target column measures: ``name, cell, assay, treatment, group``, all text, empty where unknown."""
+        told = self.manifest.targets.features if self.manifest.targets else None
+        rows = told or [{"name": name} for name in self.target_names]
+        return pl.DataFrame(
+            {column: [row.get(column, "") for row in rows] for column in FEATURE_COLUMNS},
+            schema=dict.fromkeys(FEATURE_COLUMNS, pl.String()),
+        )
 
     @property
     def _marks(self) -> ArrayEntry:
@@ -151,6 +182,8 @@ def open_dataset(path: str | os.PathLike[str], *, verify: bool = False) -> Datas
     else:
         targets = _map(folder, manifest.targets)
     regions = _read_regions(folder / manifest.regions.file, manifest.examples)
+    if manifest.line == "sequence":
+        check_sequences(folder, manifest, inputs)
     dataset = Dataset(folder, manifest, regions, inputs, targets)
     if verify:
         dataset.verify()

@@ -63,6 +63,9 @@ class ArrayEntry(FileEntry):
         mark: Names along the axis ``"mark"``, when there is one.
         bin_size: Width of a step along the axis ``"bin"`` in base pairs, when there is one.
         unit: What a value means: ``"reads"`` for counts, ``"signal"`` otherwise.
+        bases: Letters that the input ``"letters"`` of sequences holds.
+        length: Letters of an example's window, at the input ``"start"`` of sequences.
+        margin: Letters on both sides of every window that belong to it, there too.
     """
 
     axes: list[str] = Field(min_length=1)
@@ -71,6 +74,9 @@ class ArrayEntry(FileEntry):
     mark: list[str] | None = None
     bin_size: int | None = Field(default=None, gt=0)
     unit: str | None = None
+    bases: int | None = Field(default=None, ge=0)
+    length: int | None = Field(default=None, gt=0)
+    margin: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _axes_agree(self) -> ArrayEntry:
@@ -92,17 +98,21 @@ class TargetsEntry(FileEntry):
         shape: ``[examples, columns]``.
         dtype: Number type of the array.
         rule: How the values came about, in words, with its parameters (the median of a label, for example).
+        features: What each column measures, for datasets of sequences; see :attr:`Dataset.features`.
     """
 
     names: list[str]
     shape: list[int] = Field(min_length=2, max_length=2)
     dtype: DType
     rule: dict[str, Any] = Field(default_factory=dict)
+    features: list[dict[str, str]] | None = None
 
     @model_validator(mode="after")
     def _names_agree(self) -> TargetsEntry:
         if len(self.names) != self.shape[1]:
             raise ValueError(f"{len(self.names)} target names for {self.shape[1]} columns")
+        if self.features is not None and len(self.features) != self.shape[1]:
+            raise ValueError(f"{len(self.features)} features for {self.shape[1]} columns")
         return self
 
 

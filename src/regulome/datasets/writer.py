@@ -16,6 +16,7 @@ import polars as pl
 import regulome
 from regulome import storage
 from regulome.datasets.dataset import REGION_COLUMNS
+from regulome.datasets.growing_array import GrowingArray
 from regulome.datasets.manifest import MANIFEST, ArrayEntry, DType, FileEntry, Manifest, TargetsEntry, Task
 from regulome.errors import InputError
 
@@ -53,8 +54,11 @@ def write_dataset(
     with storage.new_folder(path, overwrite=overwrite) as folder:
         (folder / "inputs").mkdir()
         writer = DatasetWriter(folder, line=line, task=task, regions=table)
-        yield writer
-        writer.finish()
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            writer.close()
 
 
 class DatasetWriter:
@@ -71,7 +75,9 @@ class DatasetWriter:
         self._task = task
         self._regions = regions
         self._inputs: dict[str, tuple[np.memmap[Any, np.dtype[Any]], dict[str, Any]]] = {}
+        self._growing: dict[str, tuple[GrowingArray, dict[str, Any]]] = {}
         self._targets: TargetsEntry | None = None
+        self._growing_targets: GrowingArray | None = None
         self.sources: list[dict[str, Any]] = []
         self.parameters: dict[str, Any] = {}
 
@@ -93,6 +99,48 @@ class DatasetWriter:
         array = storage.allocate_npy(self._file(name), tuple(shape), dtype)
         self._inputs[name] = (array, {"axes": list(axes), **about})
         return array
+
+    def grow_input(
+        self, name: str, *, axes: Sequence[str], dtype: npt.DTypeLike, row: tuple[int, ...] = (), **about: Any
+    ) -> GrowingArray:
+        """Begin an input array whose length is not known yet; see :meth:`add_input`, and :meth:`describe_input`.
+
+        Args:
+            name: Name of the input.
+            axes: Name of each axis.
+            dtype: Number type.
+            row: Lengths of the axes after the first.
+            **about: What else the manifest shall say.
+        """
+        array = GrowingArray(self._file(name), dtype, row)
+        self._growing[name] = (array, {"axes": list(axes), **about})
+        return array
+
+    def describe_input(self, name: str, **about: Any) -> None:
+        """Add to what the manifest shall say about a growing input."""
+        self._growing[name][1].update(about)
+
+    def grow_targets(self, dtype: npt.DTypeLike, columns: int) -> GrowingArray:
+        """Begin a target array whose length is not known yet; :meth:`describe_targets` says what it holds."""
+        self._growing_targets = GrowingArray(self._folder / _TARGETS, dtype, (columns,))
+        return self._growing_targets
+
+    def describe_targets(
+        self, names: Sequence[str], rule: Mapping[str, Any], features: Sequence[Mapping[str, str]] | None = None
+    ) -> None:
+        """Complete the targets that :meth:`grow_targets` began."""
+        if (array := self._growing_targets) is None:
+            raise ValueError("no targets were begun")
+        array.flush()
+        self._targets = TargetsEntry(
+            file=_TARGETS,
+            names=list(names),
+            shape=list(array.shape),
+            dtype=cast(DType, str(array.dtype)),
+            sha256=storage.sha256(self._folder / _TARGETS),
+            rule=dict(rule),
+            features=None if features is None else [dict(feature) for feature in features],
+        )
 
     def set_regions(self, regions: pl.DataFrame) -> None:
         """Give the table of examples where it was not known when the writer was made."""
@@ -145,7 +193,10 @@ class DatasetWriter:
         if self._regions is None:
             raise ValueError("the table of examples was not given")
         inputs = {}
-        for name, (array, about) in self._inputs.items():
+        written: list[tuple[str, Any, dict[str, Any]]] = [
+            (name, array, about) for name, (array, about) in (*self._inputs.items(), *self._growing.items())
+        ]
+        for name, array, about in written:
             array.flush()
             file = self._file(name)
             inputs[name] = ArrayEntry(
@@ -169,6 +220,12 @@ class DatasetWriter:
             parameters=self.parameters,
         )
         (self._folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+
+    def close(self) -> None:
+        """Close the files of growing arrays, also of those that were given up."""
+        for array in (*(array for array, _ in self._growing.values()), self._growing_targets):
+            if array is not None:
+                array.close()
 
     def _file(self, name: str) -> Path:
         return self._folder / "inputs" / f"{name}.npy"
