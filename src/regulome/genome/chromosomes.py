@@ -112,6 +112,8 @@ class Names:
         wanted: Chromosomes with windows, in the order of their codes.
         sizes: Chromosome → length in bases, where known.
         known: All chromosomes of the annotation, also those without windows.
+        whole: The sizes are those of all chromosomes. Otherwise they may be those of a part of the genome, and the set
+            of chromosomes is known only if it is given or visibly a karyotype.
         file: The file whose rows are read.
     """
 
@@ -121,13 +123,14 @@ class Names:
         *,
         sizes: Mapping[str, int] | None = None,
         known: Iterable[str] | None = None,
+        whole: bool = True,
         file: str | PathLike[str],
     ) -> None:
         self.wanted = tuple(wanted)
         self.file = file
         self._codes = _codes(self.wanted)
         self._sizes = {key(name): size for name, size in (sizes or {}).items()}
-        given = [*self._sizes] if sizes else [] if known is None else [key(name) for name in known]
+        given = [*self._sizes] if sizes and whole else [] if known is None else [key(name) for name in known]
         self._known = set(given) | set(self._codes) if given else _karyotype(self._codes)
         #: Names in the file, in order of appearance, with the code that each got.
         self.present: dict[str, int] = {}
