@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy(
         "read_genes": "genes",
         "read_sequences": "fasta",
         "read_signal": "signals",
+        "read_variants": "vcf",
         "reverse_complement": "letters",
         "shuffle_dinucleotides": "shuffle",
         "summarize_track": "tracks",
