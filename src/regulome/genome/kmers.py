@@ -60,34 +60,38 @@ def count_kmers(
     from scipy.sparse import csr_matrix
 
     _check(k_min, k_max)
-    flat, bounds = _flatten(codes, offsets)
+    flat, bounds = flatten(codes, offsets)
     n = len(bounds) - 1
     width = sum(4**k for k in range(k_min, k_max + 1))
-    longest = int(np.diff(bounds).max(initial=0))
-    most = min(width, (k_max - k_min + 1) * longest)  # entries of one row
-    step = max(1, _ENTRIES // max(most, 1))
     table, marks = np.zeros(width, dtype=np.int32), np.zeros((width + 63) // 64, dtype=np.uint64)
     ends = np.zeros(n + 1, dtype=np.int64)
-    columns: list[npt.NDArray[np.int32]] = []
-    values: list[npt.NDArray[np.float32]] = []
-    room = min(step, max(n, 1)) * most
-    row_columns, row_values = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.float32)
+    columns, values = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+    most = min(width, (k_max - k_min + 1) * int(np.diff(bounds).max(initial=0)))  # entries of one row
+    step = max(1, _ENTRIES // max(most, 1))
     for first in range(0, n, step):
         last = min(first + step, n)
-        filled = _count(flat, bounds, first, last, k_min, k_max, table, marks, ends, row_columns, row_values)
-        columns.append(row_columns[:filled].copy())
-        values.append(row_values[:filled].copy())
+        filled = int(ends[first])
+        needed = filled + (last - first) * most
+        if needed > len(columns):
+            # What the rows so far had, and some more, is enough for all; the arrays then move only once.
+            expected = needed if not first else max(needed, int(1.05 * filled / first * n) + step * most)
+            columns, values = _grown(columns, filled, expected), _grown(values, filled, expected)
+        _count(flat, bounds, first, last, k_min, k_max, table, marks, ends, columns[filled:], values[filled:])
     entries = int(ends[-1])
-    # scipy wants both indices of one type.
+    # Both are given back to their size in place; scipy wants both indices of one type.
+    columns.resize(entries, refcheck=False)
+    values.resize(entries, refcheck=False)
     index: Any = np.int32 if entries <= np.iinfo(np.int32).max else np.int64
-    joined = np.concatenate([*columns, np.empty(0, dtype=np.int32)]).astype(index, copy=False)
-    data = np.concatenate([*values, np.empty(0, dtype=np.float32)])
-    return csr_matrix((data, joined, ends.astype(index)), shape=(n, width), copy=False)
+    return csr_matrix((values, columns.astype(index, copy=False), ends.astype(index)), shape=(n, width), copy=False)
 
 
-def _flatten(
-    codes: npt.ArrayLike, offsets: npt.ArrayLike | None
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _grown(array: npt.NDArray[Any], filled: int, size: int) -> npt.NDArray[Any]:
+    grown = np.empty(size, dtype=array.dtype)
+    grown[:filled] = array[:filled]
+    return grown
+
+
+def flatten(codes: npt.ArrayLike, offsets: npt.ArrayLike | None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return sequences one after the other, and where each begins."""
     rows = np.ascontiguousarray(codes, dtype=np.uint8)
     if offsets is not None:
@@ -100,9 +104,8 @@ def _flatten(
     return rows.reshape(-1), np.arange(rows.shape[0] + 1, dtype=np.int64) * rows.shape[1]
 
 
-@intrinsic
-def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    """Return the index of the lowest set bit of a uint64, which must not be 0."""
+def _count_trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Give the compiler the processor's own way to find the lowest set bit of a uint64, which must not be 0."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -110,17 +113,22 @@ def _lowest_bit(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
+_lowest_bit: Any = intrinsic(_count_trailing_zeros)
+
+
 @njit(cache=True, nogil=True)
 def _count(
     flat: Any, bounds: Any, first: Any, last: Any, k_min: Any, k_max: Any, table: Any, marks: Any, ends: Any,
     columns: Any, values: Any,
-) -> Any:  # fmt: skip
-    """Count the words of some rows and return the number of entries written.
+) -> None:  # fmt: skip
+    """Count the words of some rows.
 
     ``table`` has a count for each word and ``marks`` a bit for each word that occurs, so that a short row does not have
     to look through the whole table; both are zero before and after.
     """
     word: Any
+    column: Any
+    begin: Any
     filled = 0
     mask = (np.int64(1) << (2 * k_max)) - 1
     for row in range(first, last):
@@ -151,4 +159,3 @@ def _count(
                 bits &= bits - np.uint64(1)
             marks[i] = 0
         ends[row + 1] = ends[row] + filled - begins
-    return filled

@@ -17,6 +17,7 @@ from regulome.genome.chromosomes import key
 from regulome.genome.code_cache import CodeFile, Reader, map_codes
 from regulome.genome.fasta import Fasta, stale_index
 from regulome.genome.letters import UNKNOWN, Codes, expand
+from regulome.genome.twobit import TwoBit, is_two_bit
 from regulome.storage import existing_file
 
 if TYPE_CHECKING:
@@ -220,6 +221,11 @@ def open_genome(path: str | os.PathLike[str]) -> Genome:
 
 
 def _read(path: Path) -> Reader:
+    if is_two_bit(path):
+        packed = TwoBit(path)
+        return packed, packed.finish
+    if path.suffix.lower() == ".2bit":
+        TwoBit(path)  # says why it is not
     fasta = Fasta(path)
     return fasta, fasta.finish
 
