@@ -41,7 +41,7 @@ def check_files(
 
     Args:
         paths: GTF, BED or TSV of start sites, expression table, tagAlign, BED, BAM, narrowPeak, broadPeak, bigWig,
-            bedGraph, chrom.sizes, in any mix; ``MARK=FILE`` names a mark.
+            bedGraph, chrom.sizes, FASTA, 2bit, in any mix; ``MARK=FILE`` names a mark.
         sample: The sample of the expression table; None looks at all of them.
         kinds: File (as named in ``paths``, without the mark) to what it is, where the caller knows it.
 

@@ -11,13 +11,15 @@ from regulome.genome.chromosomes import key
 from regulome.genome.rows import first_rows
 from regulome.genome.signals import detect_kind
 from regulome.genome.tracks import is_bigwig
+from regulome.genome.twobit import is_two_bit
 
-Kind = Literal["genes", "expression", "reads", "alignments", "bigWig", "bedGraph", "peaks", "sizes"]
+Kind = Literal["genes", "expression", "reads", "alignments", "bigWig", "bedGraph", "peaks", "sizes", "FASTA", "2bit"]
 
 _SUFFIXES: dict[str, Kind] = {
     ".gtf": "genes", ".gff": "genes", ".gff3": "genes", ".bam": "alignments", ".bw": "bigWig", ".bigwig": "bigWig",
     ".bedgraph": "bedGraph", ".bdg": "bedGraph", ".bg": "bedGraph", ".narrowpeak": "peaks", ".broadpeak": "peaks",
-    ".tagalign": "reads", ".sizes": "sizes", ".fai": "sizes",
+    ".tagalign": "reads", ".sizes": "sizes", ".fai": "sizes", ".2bit": "2bit",
+    ".fa": "FASTA", ".fasta": "FASTA", ".fna": "FASTA", ".fas": "FASTA",
 }  # fmt: skip
 _CONVERT = (".sam", ".cram", ".wig", ".bb", ".bigbed")
 _ENSEMBL = re.compile(r"^ENS[A-Z]*[0-9]{6,}")
@@ -29,7 +31,7 @@ def find_kind(path: Path) -> Kind:
     Raises:
         InputError: The file is missing, empty or damaged.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bgz")]
     if suffixes and suffixes[-1] in _SUFFIXES:
         return _SUFFIXES[suffixes[-1]]
     if suffixes and suffixes[-1] in _CONVERT:
@@ -41,6 +43,10 @@ def find_kind(path: Path) -> Kind:
         return "alignments"
     if is_bigwig(path):
         return "bigWig"
+    if is_two_bit(path):
+        return "2bit"
+    if head[:1] == b">":
+        return "FASTA"
     rows = first_rows(path, 1)
     first = rows[0]
     if len(first) == 9 and first[3].isdigit() and first[4].isdigit():
