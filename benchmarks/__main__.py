@@ -21,6 +21,7 @@ CASES = {
     "attentivechrome-throughput": "attentivechrome_throughput",
     "dataset-loader": "dataset_loader",
     "published-csv": "published_csv",
+    "deepsea-memory": "deepsea_memory",
     "saturation-mutagenesis": "saturation_mutagenesis",
 }
 
