@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy(
         "prepare_expression": "build_expression",
         "prepare_published": "published",
         "prepare_published_sequence": "published_sequence",
+        "prepare_sequence": "build_sequence",
         "simulate_expression": "simulation",
         "window_codes": "sequence_windows",
         "write_dataset": "writer",
