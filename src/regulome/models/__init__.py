@@ -10,6 +10,8 @@ from regulome.lazy import lazy
 _public, __dir__, __all__ = lazy(
     __name__,
     {
+        "ClockworkLayer": "clockwork_layer",
+        "KerasLSTM": "bidirectional",
         "ModelInfo": "registry",
         "OneHot": "one_hot",
         "Paper": "registry",
@@ -18,6 +20,7 @@ _public, __dir__, __all__ = lazy(
         "create": "registry",
         "list_models": "registry",
         "lstm_many": "recurrent",
+        "read_both_ways": "bidirectional",
         "register": "registry",
     },
 )

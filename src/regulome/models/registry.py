@@ -17,7 +17,11 @@ from regulome.errors import InputError
 Network = TypeVar("Network", bound=type[nn.Module])
 
 # Files of this room that register networks, in the order in which they are listed.
-_FILES = ("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest")
+_FILES = (
+    *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest"),
+    *("deepsea", "danq", "basset", "deep_motif_dashboard"),
+    *("deepbind", "bigru", "gru", "clockwork", "kmer"),
+)
 
 # What a network of each kind of input is made with when its parameters are counted for the list, where its paper has
 # no other sizes.
@@ -122,7 +126,13 @@ def register(
 def _registered() -> dict[str, _Entry]:
     for file in _FILES:
         importlib.import_module(f"regulome.models.{file}")
-    return _entries
+    # Whoever imported one of the files before shall not change the order.
+    return dict(sorted(_entries.items(), key=lambda item: _place(item[1])))
+
+
+def _place(entry: _Entry) -> int:
+    file = entry.network.__module__.rpartition(".")[2]
+    return _FILES.index(file) if file in _FILES else len(_FILES)
 
 
 def create(name: str, **hyperparameters: Any) -> nn.Module:
