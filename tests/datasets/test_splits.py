@@ -104,6 +104,14 @@ def test_without_a_wish_whole_chromosomes_are_taken(make):
     assert np.array_equal(parts, assign_split(dataset, "fold:1/5"))
 
 
+@pytest.mark.parametrize(("chromosomes", "split"), [(1, "blocks"), (2, "blocks"), (3, "fold:1/3"), (4, "fold:1/4")])
+def test_without_a_wish_few_chromosomes_are_enough(make, caplog, chromosomes, split):
+    caplog.set_level(logging.INFO, "regulome")
+    dataset = make(200, chromosomes=chromosomes)
+    assert np.array_equal(assign_split(dataset), assign_split(dataset, split))
+    assert "no split was asked for" in caplog.text
+
+
 def test_without_a_wish_the_tables_own_split_is_taken(make, caplog):
     own = ["train"] * 40 + ["valid"] * 10 + ["test"] * 9 + [None]
     parts = assign_split(make(60, split=own))
@@ -128,7 +136,7 @@ def test_thirds_follow_the_expression_table(make):
 
 
 @quick
-@given(n=st.integers(200, 600), width=st.sampled_from([10, 1000, 3000]), seed=st.integers(0, 5))
+@given(n=st.integers(200, 600), width=st.sampled_from([10, 101, 1000, 3001]), seed=st.integers(0, 5))
 def test_blocks_leave_a_gap_as_wide_as_a_window(make, n, width, seed):
     dataset = make(n, marks=1, bins=1, chromosomes=3, width=width)
     parts = assign_split(dataset, "blocks", seed=seed)

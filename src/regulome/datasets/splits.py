@@ -50,7 +50,8 @@ def assign_split(
             * a file: a table with the columns ``id`` and ``split`` (TSV, or the ``splits.parquet`` of a run), one row
               per example; an empty split leaves an example out.
             * None: ``"chromosomes"`` when chromosomes are given; else ``"published"`` where the tables came with a
-              split; else ``"fold:1/5"``.
+              split; else ``"fold:1/5"``, with fewer folds where there are three or four chromosomes, and ``"blocks"``
+              where there are one or two.
         test_chromosomes: Chromosomes of the test part; ``chr1`` and ``1`` are the same.
         valid_chromosomes: Chromosomes of the validation part.
         seed: Chooses the blocks of the split ``"blocks"``; the other splits do not depend on it.
@@ -109,8 +110,14 @@ def _default(dataset: Dataset, test: Sequence[str], valid: Sequence[str]) -> str
         return "chromosomes"
     if _has_published(dataset):
         return "published"
-    logger.info("no split was asked for: taking whole chromosomes, fold:1/%d", DEFAULT_FOLDS)
-    return f"fold:1/{DEFAULT_FOLDS}"
+    chromosomes = dataset.regions["chrom"].unique().to_list()
+    known = len(chromosomes) - (UNKNOWN_CHROMOSOME in chromosomes)
+    if known in (1, 2):
+        logger.info("no split was asked for, and there are too few chromosomes for folds: taking blocks along them")
+        return "blocks"
+    folds = max(3, min(DEFAULT_FOLDS, known))
+    logger.info("no split was asked for: taking whole chromosomes, fold:1/%d", folds)
+    return f"fold:1/{folds}"
 
 
 def _has_published(dataset: Dataset) -> bool:
@@ -241,13 +248,14 @@ def _blocks(dataset: Dataset, seed: int) -> Assignment:
     parts = np.empty(len(known), dtype="<U5")
     parts[order] = kinds[np.arange(len(known)) * blocks // len(known)]
 
-    # Where the part changes within a chromosome, nothing may come within a window's width of the change.
+    # Where the part changes within a chromosome, nothing may come within half a window's width of the change.
     width = int((ends - starts).max())
+    half = (width + 1) // 2
     changes = np.flatnonzero((parts[order][1:] != parts[order][:-1]) & (codes[order][1:] == codes[order][:-1]))
     stride = int(ends.max()) + 2 * width + 1
     marks = np.sort(codes[order][changes + 1] * stride + starts[order][changes + 1])
-    low = np.searchsorted(marks, codes * stride + starts - width // 2, side="right")
-    high = np.searchsorted(marks, codes * stride + ends + width // 2, side="left")
+    low = np.searchsorted(marks, codes * stride + starts - half, side="right")
+    high = np.searchsorted(marks, codes * stride + ends + half, side="left")
     parts[high > low] = ""
     everyone = np.full(len(dataset), "", dtype="<U5")
     everyone[known] = parts
