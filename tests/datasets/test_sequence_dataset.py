@@ -101,7 +101,9 @@ def test_genome_windows_read_back(tmp_path, length, margin, strands, starts, dat
 def test_given_windows_read_back(tmp_path, windows, margin, pieces):
     codes = np.array([["ACGTN".index(letter) for letter in window] for window in windows], np.uint8)
     length = 9 - 2 * margin
-    with new_sequence_dataset(tmp_path / "d", length=length, margin=margin, task="unlabelled", overwrite=True) as writer:
+    with new_sequence_dataset(
+        tmp_path / "d", length=length, margin=margin, task="unlabelled", overwrite=True
+    ) as writer:
         for part in np.array_split(codes, pieces):
             writer.add_codes(part)
         writer.finish(regions=table(len(codes)))
@@ -148,9 +150,13 @@ def test_other_lines_have_no_length(make):
 
 
 def test_nothing_is_left_of_a_dataset_that_failed(tmp_path):
-    with pytest.raises(RuntimeError), new_sequence_dataset(tmp_path / "d", length=4) as writer:
-        writer.add_codes(np.zeros((2, 4), np.uint8))
-        raise RuntimeError
+    def fail():
+        with new_sequence_dataset(tmp_path / "d", length=4) as writer:
+            writer.add_codes(np.zeros((2, 4), np.uint8))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 
