@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Windows that are fetched from memory together.
+_AHEAD = 8
+
 
 class Genome:
     """A genome, one byte per base, mapped into memory: opening it reads nothing, processes share its pages.
@@ -252,8 +255,27 @@ def _read_row(flat: Any, first: Any, size: Any, start: Any, turned: Any, row: An
 
 
 @njit(cache=True, nogil=True)
+def _touch(flat: Any, offsets: Any, chromosomes: Any, starts: Any, length: Any, row: Any) -> Any:
+    """Read a byte of each cache line of the next windows and return something that depends on all of them.
+
+    Nothing waits for these reads, so that memory serves many of them at a time.
+    """
+    seen = np.uint8(0)
+    for i in range(row, min(row + _AHEAD, len(starts))):
+        first = offsets[chromosomes[i]]
+        size = offsets[chromosomes[i] + 1] - first
+        for position in range(first + max(starts[i], 0), first + min(starts[i] + length, size), 64):
+            seen ^= flat[position]
+    return seen
+
+
+@njit(cache=True, nogil=True)
 def _read_codes(flat: Any, offsets: Any, chromosomes: Any, starts: Any, turned: Any, out: Any) -> None:
+    length = out.shape[1]
     for i in range(len(starts)):
+        if i % _AHEAD == 0 and length:
+            # Overwritten below; storing it keeps the compiler from leaving the reads out.
+            out[i, 0] = _touch(flat, offsets, chromosomes, starts, length, i)
         first = offsets[chromosomes[i]]
         turn = len(turned) > 0 and turned[i]
         _read_row(flat, first, offsets[chromosomes[i] + 1] - first, starts[i], turn, out[i])
@@ -261,8 +283,11 @@ def _read_codes(flat: Any, offsets: Any, chromosomes: Any, starts: Any, turned: 
 
 @njit(cache=True, nogil=True)
 def _read_one_hot(flat: Any, offsets: Any, chromosomes: Any, starts: Any, turned: Any, unknown: Any, out: Any) -> None:
-    row = np.empty(out.shape[2], dtype=np.uint8)
+    length = out.shape[2]
+    row = np.empty(length, dtype=np.uint8)
     for i in range(len(starts)):
+        if i % _AHEAD == 0 and length:
+            row[0] = _touch(flat, offsets, chromosomes, starts, length, i)
         first = offsets[chromosomes[i]]
         turn = len(turned) > 0 and turned[i]
         _read_row(flat, first, offsets[chromosomes[i] + 1] - first, starts[i], turn, row)
