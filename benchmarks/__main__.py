@@ -21,6 +21,8 @@ CASES = {
     "attentivechrome-throughput": "attentivechrome_throughput",
     "dataset-loader": "dataset_loader",
     "published-csv": "published_csv",
+    "onehot-vs-pyfaidx": "onehot_vs_pyfaidx",
+    "kmer-vs-sklearn": "kmer_vs_sklearn",
     "deepsea-memory": "deepsea_memory",
     "saturation-mutagenesis": "saturation_mutagenesis",
 }
