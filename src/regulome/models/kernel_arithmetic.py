@@ -1,4 +1,4 @@
-"""What compiled kernels are made of where numba's own means are slow: a product of small matrices, and exp.
+"""What compiled kernels are made of where numba's own means are slow: a product of small matrices, exp and tanh.
 
 - Matrix products are built from tiles that hold their sums in registers. Written as loops they are half as fast,
   because the compiler cannot tell that sums may stay there.
@@ -147,3 +147,19 @@ def _compiled_exp(x: Any) -> Any:
         return (p * r * r + r + one) * _two_to_the(shifted)
 
     return fast
+
+
+@njit(fastmath=FLAGS, error_model="numpy")
+def make_tanh(z: Any) -> None:
+    """Replace the numbers of a vector by their hyperbolic tangents."""
+    one, two = z.dtype.type(1), z.dtype.type(2)
+    for j in range(z.size):
+        z[j] = two / (one + exp(-two * z[j])) - one
+
+
+@njit
+def lay(values: Any, out: Any, column: int) -> None:
+    """Copy a matrix to where it begins at ``column`` of another."""
+    for e in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            out[e, column + j] = values[e, j]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from regulome.models.kernel_arithmetic import FLAGS, add_product, exp, set_product
+from regulome.models.kernel_arithmetic import FLAGS, add_product, exp, lay, make_tanh, set_product
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
@@ -28,25 +28,10 @@ def _sigmoid(z: Any) -> None:
         z[j] = one / (one + exp(-z[j]))
 
 
-@njit(fastmath=FLAGS, error_model="numpy")
-def _tanh(z: Any) -> None:
-    one, two = z.dtype.type(1), z.dtype.type(2)
-    for j in range(z.size):
-        z[j] = two / (one + exp(-two * z[j])) - one
-
-
 @njit
 def _copy(values: Any, out: Any) -> None:
     for j in range(values.size):
         out[j] = values[j]
-
-
-@njit
-def _lay(values: Any, out: Any, column: int) -> None:
-    """Copy a matrix to where it begins at ``column`` of another."""
-    for e in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            out[e, column + j] = values[e, j]
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
@@ -55,12 +40,12 @@ def _step(gates: Any, c: Any, h: Any) -> None:
     i, f, g, o = gates[0], gates[1], gates[2], gates[3]
     _sigmoid(i)
     _sigmoid(f)
-    _tanh(g)
+    make_tanh(g)
     _sigmoid(o)
     for j in range(c.size):
         c[j] = f[j] * c[j] + i[j] * g[j]
     _copy(c, h)
-    _tanh(h)
+    make_tanh(h)
     for j in range(c.size):
         h[j] *= o[j]
 
@@ -73,7 +58,7 @@ def _step_back(gates: Any, c: Any, before: Any, dh: Any, dc: Any, d: Any) -> Non
     di, df, dg, do = d[0], d[1], d[2], d[3]
     # A loop writes one array: the more there are, the less the compiler can tell that they do not overlap.
     _copy(c, do)
-    _tanh(do)
+    make_tanh(do)
     for j in range(c.size):
         dc[j] += dh[j] * o[j] * (one - do[j] * do[j])
     for j in range(c.size):
@@ -138,12 +123,12 @@ def forward(task: int, size: int, x: Any, weights: Any, states: Any, gates: Any,
         kept = t % gates.shape[1]
         z = gates[stream, kept, 4 * hidden * first : 4 * hidden * last].reshape(4, last - first, hidden)
         h = states[stream, t, first:last]
-        _lay(x[first:last, stream // 2, t], rows, hidden)
+        lay(x[first:last, stream // 2, t], rows, hidden)
         for gate in range(4):
             set_product(z[gate], rows, weights[stream, gate])
         _step(z.reshape(4, c.size), c, h.ravel())
         _copy(c, cells[stream, kept, first:last].ravel())
-        _lay(h, rows, 0)
+        lay(h, rows, 0)
 
 
 @njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
@@ -268,8 +253,8 @@ def backward(
         kept = gates[stream, t, 4 * hidden * first : 4 * hidden * last].reshape(4, dc.size)
         c = cells[stream, t, first:last].ravel()
         _step_back(kept, c, c_before.ravel(), dh.ravel(), dc, d.reshape(4, dc.size))
-        _lay(h_before, rows, 0)
-        _lay(x[first:last, lstm, t], rows, hidden)
+        lay(h_before, rows, 0)
+        lay(x[first:last, lstm, t], rows, hidden)
         set_product(dh, d[0], to_h[0])
         for gate in range(1, 4):
             add_product(dh, d[gate], to_h[gate])

@@ -79,7 +79,7 @@ def attend_many(x: Tensor, weights: Tensor, contexts: Tensor) -> tuple[Tensor, T
 #: Threads of the recurrences inside of :func:`all_threads`; None means as many as torch has.
 _lanes: int | None = None
 
-#: Steps × examples from which on more than one thread is worth its waking.
+#: Steps × examples from which on more than one thread is worth its waking: that costs as much as some thousand.
 _WORTH_SHARING = 500
 
 
@@ -194,14 +194,18 @@ class _Tape:
 
         arrays = [tensor.detach().numpy() for tensor in tensors]
         work: Callable[..., None] = getattr(lstm_kernel, kernel)
-        # Waking a thread costs as much as some thousand steps of an example.
-        worth = self.x.shape[0] * self.x.shape[2] >= _WORTH_SHARING
-        threads = (_lanes or torch.get_num_threads()) if worth else 1
-        _share_out(lambda task: work(task, self.size, *arrays), self.blocks * each, threads)
+        share_out(lambda task: work(task, self.size, *arrays), self.blocks * each, self.x.shape[0] * self.x.shape[2])
 
 
-def _share_out(work: Callable[[int], None], tasks: int, threads: int) -> None:
-    """Call ``work`` with each task's number, on so many threads."""
+def share_out(work: Callable[[int], None], tasks: int, steps: int) -> None:
+    """Call ``work`` with each task's number, on as many threads as a recurrence may have.
+
+    Args:
+        work: Does a task, without the interpreter's lock.
+        tasks: Number of tasks.
+        steps: Steps × examples of the whole: few are not worth more than one thread.
+    """
+    threads = (_lanes or torch.get_num_threads()) if steps >= _WORTH_SHARING else 1
     numbers = itertools.count()
 
     def lane() -> None:
