@@ -5,7 +5,6 @@ import pytest
 
 from regulome.errors import InputError
 from regulome.training import table_stream
-from regulome.training.feature_choice import choose_features
 from regulome.training.table_stream import new_table, table_ending
 
 SCHEMA = {"id": pl.String, "value": pl.Float32}
@@ -51,17 +50,3 @@ def test_endings():
     for name in ("a.txt", ".tsv", "tsv"):
         with pytest.raises(InputError, match="has no ending"):
             table_ending(name)
-
-
-def test_features_are_chosen_by_name_and_pattern():
-    names = ["K562|CTCF|None", "HepG2|CTCF|a[1]", "HepG2|MYC|None", "HepG2*"]
-    assert choose_features(names, None) == [0, 1, 2, 3]
-    assert choose_features(names, []) == [0, 1, 2, 3]
-    assert choose_features(names, "*ctcf*") == [0, 1]
-    assert choose_features(names, ["HepG2|MYC|None", "*CTCF|?one"]) == [0, 2]
-    assert choose_features(names, "HepG2*") == [3]
-    assert choose_features(names, "hepg2|ctcf|a[1]") == [1]
-    with pytest.raises(InputError, match=r"no feature 'K562\|CTCF\|Non' \(did you mean K562\|CTCF\|None"):
-        choose_features(names, "K562|CTCF|Non")
-    with pytest.raises(InputError, match="there are K562"):
-        choose_features(names, "zzz")

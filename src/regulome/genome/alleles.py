@@ -296,15 +296,20 @@ def _cut(
 ) -> None:
     """Fill windows with a chromosome's letters, the removed bases replaced; beyond its ends all is unknown."""
     for row in rows:
-        window = windows[row]
-        put = letters[row, 1] - letters[row, 0]
-        flank = before[row]
-        for i in range(len(window)):
-            if i < flank:
-                base = start[row] - flank + i
-            elif i < flank + put:
-                window[i] = code_of[text[letters[row, 0] + i - flank]]
-                continue
-            else:
-                base = start[row] + removed[row] + i - flank - put
-            window[i] = codes[base] if 0 <= base < len(codes) else UNKNOWN
+        first, last = letters[row, 0], letters[row, 1]
+        begin = min(max(before[row], 0), windows.shape[1])
+        end = min(max(before[row] + last - first, 0), windows.shape[1])
+        _copy(codes, start[row] - before[row], windows[row, :begin])
+        for i in range(begin, end):
+            windows[row, i] = code_of[text[first + i - before[row]]]
+        _copy(codes, start[row] + removed[row] + end - before[row] - (last - first), windows[row, end:])
+
+
+@njit(cache=True, nogil=True)
+def _copy(codes: Any, start: Any, out: Any) -> None:
+    """Fill ``out`` with the letters from ``start`` on."""
+    low = min(max(-start, 0), len(out))
+    high = max(min(len(codes) - start, len(out)), low)
+    out[:low] = UNKNOWN
+    out[low:high] = codes[start + low : start + high]
+    out[high:] = UNKNOWN

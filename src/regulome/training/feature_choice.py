@@ -46,3 +46,25 @@ def choose_features(names: Sequence[str], wanted: Sequence[str] | str | None) ->
             raise InputError(f"the run has no feature {pattern!r}", cure=cure + more)
         chosen.update(found)
     return sorted(chosen)
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Number names that occur more than once: the second ``CTCF`` becomes ``CTCF_2``.
+
+    Upper and lower case do not make names different, so that they may name files everywhere.
+
+    Example:
+        >>> distinct_names(["CTCF", "MYC", "ctcf"])
+        ['CTCF', 'MYC', 'ctcf_2']
+    """
+    taken: set[str] = {name.casefold() for name in names}
+    seen: set[str] = set()
+    distinct = []
+    for name in names:
+        other, number = name, 1
+        while other.casefold() in seen or (number > 1 and other.casefold() in taken):
+            number += 1
+            other = f"{name}_{number}"
+        seen.add(other.casefold())
+        distinct.append(other)
+    return distinct
