@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from regulome.datasets import new_sequence_dataset
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dataset-format.md"
-CODE = "\n".join(re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL))
+PIECES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+CODE = "\n".join(PIECES)
 
 
 def test_the_code_of_the_document_reads_a_dataset(make):
@@ -22,6 +25,26 @@ def test_the_code_of_the_document_reads_a_dataset(make):
     assert_frame_equal(names["regions"], dataset.regions)
     assert names["names"] == dataset.marks
     assert names["checksum"] == dataset.checksum
+
+
+def test_the_code_of_the_document_reads_sequences(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 5, (7, 13)).astype(np.uint8)
+    regions = pl.DataFrame(
+        {"id": list("abcdefg"), "chrom": ["."] * 7, "start": [-1] * 7, "end": [-1] * 7, "strand": ["."] * 7}
+    )
+    with new_sequence_dataset(tmp_path / "d", length=9, margin=2) as writer:
+        writer.add_codes(codes)
+        writer.add_targets(np.ones((7, 1), np.uint8))
+        writer.finish(regions=regions, target_names=["x"], features=[{"name": "x", "cell": "K562"}])
+    names = {"path": str(tmp_path / "d")}
+    exec(
+        PIECES[0].replace('marks = inputs["marks"]', "").replace('names = manifest["inputs"]["marks"]["mark"]', ""),
+        names,
+    )
+    exec(next(piece for piece in PIECES if "def window" in piece), names)
+    read = [names["window"](names["inputs"], names["manifest"], row) for row in range(7)]
+    assert read == ["".join("ACGTN"[code] for code in row[2:11]) for row in codes]
 
 
 def test_it_needs_no_regulome(make):
