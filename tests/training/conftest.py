@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.training.sequence_world import make_sequences
 
 from regulome.datasets import Dataset, open_dataset, write_dataset
 
@@ -84,3 +85,15 @@ def split() -> dict[str, list[str]]:
 @pytest.fixture
 def small() -> dict[str, object]:
     return dict(SMALL)
+
+
+@pytest.fixture(scope="session")
+def sequences(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """One feature."""
+    return make_sequences(tmp_path_factory.mktemp("sequences") / "data", n=1200)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Forty features in three groups."""
+    return make_sequences(tmp_path_factory.mktemp("many") / "data", n=1200, targets=40)

@@ -4,7 +4,7 @@ import torch
 
 from regulome.recipes.schema import TrainingSection
 from regulome.training.loss import Loss, make_loss
-from regulome.training.validation import validation_score
+from regulome.training.validation import validation_scores
 
 OUTPUT, TARGET = torch.tensor([[2.0], [-1.0], [0.5]]), torch.tensor([[1.0], [0.0], [0.0]])
 
@@ -45,6 +45,9 @@ def test_positive_weights(world):
 def test_the_score_is_a_mean_over_the_targets_that_have_one():
     truth = np.array([[0, 1, 1], [1, 1, 0], [1, 1, 1]], np.float32)
     output = np.array([[0, 1, 1], [1, 2, 2], [2, 3, 3]], np.float32)
-    assert validation_score("classification", truth, output) == pytest.approx((1 + 0.5) / 2)
-    assert np.isnan(validation_score("classification", truth[:, 1:2], output[:, 1:2]))
-    assert validation_score("regression", output, -output) == pytest.approx(-1)
+    found = validation_scores("classification", truth, torch.from_numpy(output))
+    assert found["auroc"] == pytest.approx((1 + 0.5) / 2)
+    # Average precision needs positives only: 1, 1 (nothing but positives) and 1 / 3 (last but one of tied three).
+    one = validation_scores("classification", truth[:, 1:2], torch.from_numpy(output[:, 1:2]))
+    assert one == {"auroc": None, "auprc": pytest.approx(1.0)}
+    assert validation_scores("regression", output, torch.from_numpy(-output)) == {"pearson": pytest.approx(-1)}

@@ -34,26 +34,39 @@ class ModelSection(Section):
 
 
 class InputSection(Section):
-    """What happens to the inputs before the network sees them; stored with the weights."""
+    """What happens to the inputs before the network sees them; each line of work has keys of its own."""
 
     transform: Literal["none", "log1p", "arcsinh"] = Field(
-        default="log1p", description="transformation of every value: none, log1p or arcsinh"
+        default="log1p", description="marks: transformation of every value: none, log1p or arcsinh"
     )
     scale: Literal["none", "standard", "max"] = Field(
         default="standard",
-        description="none; standard: each mark gets mean 0 and deviation 1 over the training part; max: each mark is "
+        description="marks: none; standard: each mark gets mean 0 and deviation 1 over the training part; max: each mark is "
         "divided by its largest value there",
     )
     orient: bool = Field(
-        default=True, description="turn the bins of genes on the minus strand, so that all run 5' to 3'"
+        default=True, description="marks: turn the bins of genes on the minus strand, so that all run 5' to 3'"
+    )
+    reverse_complement: Literal["none", "random", "both"] = Field(
+        default="none",
+        description="sequences, in training: none; random: either strand of each window, drawn anew in each epoch; "
+        "both: both strands of every window in each epoch",
+    )
+    shift: int = Field(
+        default=0, ge=0, description="sequences, in training: move each window by up to so many bases, either way"
+    )
+    both_strands: bool = Field(
+        default=False, description="sequences: predictions are the mean of the probabilities of both strands"
     )
 
 
 class TrainingSection(Section):
     """How the network is fitted, and which of its states is kept."""
 
-    method: Literal["gradient", "scikit-learn"] = Field(
-        default="gradient", description="gradient: steps of an optimiser; scikit-learn: the solver of the baseline"
+    method: Literal["gradient", "scikit-learn", "full-batch"] = Field(
+        default="gradient",
+        description="gradient: steps of an optimiser; scikit-learn: the solver of a baseline on marks; full-batch: the "
+        "solver of a baseline on k-mers",
     )
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(default="adamw", description="optimiser")
     learning_rate: float = Field(default=1e-3, gt=0, description="learning rate; with one-cycle, its peak")
@@ -61,7 +74,23 @@ class TrainingSection(Section):
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
         default=[0.9, 0.999], description="decay rates of the moments of adam and adamw"
     )
+    rmsprop_decay: float = Field(
+        default=0.99, ge=0, lt=1, description="decay rate of the mean of squared gradients of rmsprop"
+    )
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the divisor of adam, adamw and rmsprop")
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay (L2; decoupled in adamw)")
+    max_norm: float = Field(
+        default=0.0, ge=0, description="largest norm of the weights into one unit, set after each step; 0 = no limit"
+    )
+    max_norm_layers: Literal["last-hidden", "all"] = Field(
+        default="last-hidden", description="layers that max_norm holds: the last hidden one, or all"
+    )
+    l1: float = Field(
+        default=0.0,
+        ge=0,
+        description="added to the loss: this times the sum of the absolute activations of the last hidden layer, mean "
+        "over examples",
+    )
     schedule: Literal["constant", "inverse", "step", "exponential", "plateau", "cosine", "one-cycle"] = Field(
         default="one-cycle",
         description="plan of the learning rate: constant; inverse: rate / (1 + samples seen × schedule_factor); "
@@ -74,19 +103,24 @@ class TrainingSection(Section):
     batch_size: int = Field(default=128, ge=1, description="examples per step and device")
     epochs: int = Field(default=20, ge=1, description="passes over the training part, at most")
     gradient_clip: float = Field(default=0.0, ge=0, description="largest norm of the gradient; 0 = no limit")
+    gradient_clamp: float = Field(
+        default=0.0, ge=0, description="largest absolute value of each element of the gradient; 0 = no limit"
+    )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of each label that is spread evenly over both classes"
     )
     positive_weight: float | Literal["balanced"] = Field(
-        default=1.0, description="weight of positive examples in the loss; balanced: negatives / positives"
+        default=1.0,
+        description="weight of positive examples in the loss; balanced: negatives / positives, for each target",
     )
+    positive_weight_limit: float = Field(default=100.0, ge=1, description="largest weight that balanced gives")
     early_stopping: int = Field(
         default=0, ge=0, description="stop after this many epochs without a better epoch; 0 = run them all"
     )
-    select: Literal["valid_auroc", "valid_loss", "last"] = Field(
+    select: Literal["valid_auroc", "valid_auprc", "valid_loss", "last"] = Field(
         default="valid_auroc",
-        description="which epoch is kept: highest validation AUROC (regression: highest Pearson correlation), lowest "
-        "validation loss, or the last",
+        description="which epoch is kept: highest validation AUROC or average precision, mean over the targets "
+        "(regression: highest Pearson correlation), lowest validation loss, or the last",
     )
     precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
         default="32", description="number format: 32, bf16-mixed or 16-mixed"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -12,14 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from regulome.datasets.batches import Batches
 from regulome.errors import InputError
-from regulome.models.preprocess import Predictor, Preprocess
+from regulome.models.preprocess import Predictor
 from regulome.training.build import build_predictor
 from regulome.training.fit import Epoch, FitJob, Fitted, Rows
 from regulome.training.loss import Loss
-from regulome.training.validation import validation_score
+from regulome.training.validation import SCORES, Validation, validation_scores
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +65,15 @@ def fit_baseline(job: FitJob) -> tuple[Fitted, dict[str, Any]]:
             pour(predictor.network)
         for text in {str(item.message).splitlines()[0] for item in caught}:
             logger.warning("%s%s: %s", job.title, _say(chosen), text)
-        row = _score(job, predictor, x, y, held, truth, number)
+        row, found = _score(job, predictor, x, y, held, truth, number)
         row["seconds"] = round(time.monotonic() - begin, 3)
         history.append(row)
-        name = "valid_auroc" if dataset.task == "classification" else "valid_pearson"
-        score = row[name]
-        value = -float(row["valid_loss"] or 0.0) if recipe.training.select == "valid_loss" or score is None else score
+        name, score = next(iter(found.scores.items()))
+        value = found.value("valid_loss" if score is None else recipe.training.select)
         logger.info(
             "%s%s: validation loss %.4f, %s %s",
-            *(job.title, _say(chosen), row["valid_loss"]),
-            *("AUROC" if name == "valid_auroc" else "Pearson", "not defined" if score is None else f"{score:.4f}"),
+            *(job.title, _say(chosen), found.loss),
+            *(SCORES[name], "not defined" if score is None else f"{score:.4f}"),
         )
         if best is None or value > best[0]:
             best = (value, number, predictor, chosen)
@@ -88,7 +87,7 @@ def _say(chosen: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in chosen.items()) or "one setting"
 
 
-def _matrix(job: FitJob, preprocess: Preprocess, rows: Rows) -> tuple[Matrix, npt.NDArray[np.float32]]:
+def _matrix(job: FitJob, preprocess: nn.Module, rows: Rows) -> tuple[Matrix, npt.NDArray[np.float32]]:
     """Return preprocessed inputs [examples, marks · bins] and targets [examples]."""
     batches = Batches(job.dataset, rows, batch_size=_BLOCK, orient=job.recipe.input.orient)
     with torch.inference_mode():
@@ -96,17 +95,18 @@ def _matrix(job: FitJob, preprocess: Preprocess, rows: Rows) -> tuple[Matrix, np
     return np.concatenate(parts), np.array(job.dataset.targets[rows, 0], np.float32)
 
 
-def _score(job: FitJob, predictor: Predictor, x: Matrix, y: Matrix, held: Matrix, truth: Matrix, number: int) -> Epoch:
+def _score(
+    job: FitJob, predictor: Predictor, x: Matrix, y: Matrix, held: Matrix, truth: Matrix, number: int
+) -> tuple[Epoch, Validation]:
     task = job.dataset.task
     loss = Loss(task)
     outputs = [_outputs(predictor, job, part) for part in (x, held)]
     losses = [float(loss(out, torch.from_numpy(part)[:, None])) for out, part in zip(outputs, (y, truth), strict=True)]
-    score = validation_score(task, truth[:, None], outputs[1].numpy())
+    found = Validation(losses[1], validation_scores(task, truth[:, None], outputs[1]))
     row: Epoch = {"member": job.member, "epoch": number, "step": number}
-    row |= {"train_loss": losses[0], "valid_loss": losses[1], "valid_auroc": None, "valid_pearson": None}
+    row |= {"train_loss": losses[0], "valid_loss": losses[1], **found.row()}
     row |= {"learning_rate": None, "seconds": 0.0}
-    row["valid_auroc" if task == "classification" else "valid_pearson"] = score if math.isfinite(score) else None
-    return row
+    return row, found
 
 
 def _outputs(predictor: Predictor, job: FitJob, x: Matrix) -> torch.Tensor:

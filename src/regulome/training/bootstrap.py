@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regulome.errors import InputError
-from regulome.training.metrics import METRICS, WHY_UNDEFINED, Floats
+from regulome.training.metrics import WHY_UNDEFINED, Floats, metrics_of
 
 #: Resamples from which an interval is taken.
 REPLICATES = 1000
@@ -43,7 +43,13 @@ def resamples(examples: int, replicates: int, seed: int) -> Iterator[Floats]:
 
 
 def replicate(
-    truth: npt.ArrayLike, score: npt.ArrayLike, task: str, *, replicates: int = REPLICATES, seed: int = 0
+    truth: npt.ArrayLike,
+    score: npt.ArrayLike,
+    task: str,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    line: str = "expression",
 ) -> dict[str, Floats]:
     """Compute every metric of a task on the examples and on bootstrap resamples of them.
 
@@ -53,6 +59,7 @@ def replicate(
         task: "classification" or "regression".
         replicates: Number of resamples.
         seed: Seed of the resampling.
+        line: Line of work: sequences have perplexity too.
 
     Returns:
         For each metric float64 [1 + replicates], the first on the examples themselves; NaN where it is not defined.
@@ -64,9 +71,10 @@ def replicate(
         raise InputError("there are no examples to evaluate", cure="choose another --split")
     if not np.isfinite(s).all():
         raise InputError("some predictions are not finite numbers", cure="train with a lower learning rate")
-    parts: dict[str, list[Floats]] = {name: [] for name in METRICS[task]}
+    chosen = metrics_of(task, line)
+    parts: dict[str, list[Floats]] = {name: [] for name in chosen}
     for weights in (np.ones((1, len(y))), *([] if replicates == 0 else resamples(len(y), replicates, seed))):
-        for name, metric in METRICS[task].items():
+        for name, metric in chosen.items():
             parts[name].append(metric(y, s, weights))
     return {name: np.concatenate(values) for name, values in parts.items()}
 

@@ -10,34 +10,29 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
-from regulome.models.preprocess import Predictor, Preprocess
-from regulome.models.registry import create
+from regulome.models.preprocess import Predictor
 from regulome.recipes.schema import Recipe
-
-# Examples that are looked at together while the input scaling is measured.
-_BLOCK = 4096
+from regulome.training.first_filters import start_from_motifs
+from regulome.training.lines import line_named
 
 
 def new_predictor(
-    recipe: Recipe, *, marks: int, bins: int, task: str, hyperparameters: Mapping[str, Any] | None = None
+    recipe: Recipe, *, task: str, hyperparameters: Mapping[str, Any] | None = None, **sizes: int
 ) -> Predictor:
     """Make a predictor with fresh weights and input scaling that is not fitted yet.
 
     Args:
         recipe: The recipe.
-        marks: Number of marks.
-        bins: Number of bins.
         task: "classification" or "regression".
         hyperparameters: Replace the recipe's hyperparameters one by one.
+        **sizes: Sizes of inputs and outputs: ``marks`` and ``bins``; for sequences ``length`` and ``targets``.
 
     Raises:
         InputError: The recipe names no known network, or a hyperparameter that it does not have.
     """
     chosen = {**recipe.model.hyperparameters, **(hyperparameters or {})}
-    network = create(recipe.model.name, marks=marks, bins=bins, task=task, **chosen)
-    return Predictor(Preprocess(marks, recipe.input.transform, recipe.input.scale), network)
+    return line_named(recipe.line).predictor(recipe, sizes, task, chosen)
 
 
 def build_predictor(
@@ -48,12 +43,12 @@ def build_predictor(
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> Predictor:
     """Make a predictor for a dataset, its input scaling fitted on the given rows, its network not yet trained."""
-    predictor = new_predictor(
-        recipe, marks=len(dataset.marks), bins=dataset.bins, task=dataset.task, hyperparameters=hyperparameters
-    )
+    line = line_named(recipe.line)
+    predictor = new_predictor(recipe, task=dataset.task, hyperparameters=hyperparameters, **line.sizes(dataset))
+    start_from_motifs(predictor.network)
     if recipe.training.forget_bias:
         raise_forget_bias(predictor, recipe.training.forget_bias)
-    predictor.preprocess.fit(batch.inputs for batch in Batches(dataset, fit_on, batch_size=_BLOCK))
+    line.fit(predictor, dataset, fit_on)
     return predictor
 
 

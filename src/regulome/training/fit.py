@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
@@ -25,10 +24,12 @@ from regulome.progress import progress
 from regulome.recipes.schema import Recipe
 from regulome.training import state
 from regulome.training.build import build_predictor
+from regulome.training.lines import line_named
 from regulome.training.loss import make_loss
 from regulome.training.optimizer import make_optimizer
+from regulome.training.regularization import Regularization
 from regulome.training.schedule import Schedule
-from regulome.training.validation import validate
+from regulome.training.validation import SCORES, Validation, validate
 
 logger = logging.getLogger(__name__)
 
@@ -101,19 +102,22 @@ class _Fit:
         if fabric.global_rank:
             # The weights are equal in all processes, dropout must not be.
             state.seed_everything(job.seed + 1_000_003 * fabric.global_rank)
+        self.regularization = Regularization(self.training, self.predictor.network)
         self.optimizer = make_optimizer(self.training, self.predictor)
         self.module, self.stepper = fabric.setup(self.predictor, self.optimizer)
-        self.batches = Batches(
+        line = line_named(job.recipe.line)
+        self.batches = line.batches(
             job.dataset,
             job.train,
+            job.recipe.input,
             batch_size=self.training.batch_size,
-            shuffle=True,
+            training=True,
             seed=job.seed,
-            orient=job.recipe.input.orient,
             device=fabric.device,
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
+        self.examples = len(job.train) * line.copies(job.recipe.input)
         if len(self.batches) == 0:
             raise InputError(f"{len(job.train)} training examples are too few for {fabric.world_size} devices")
         self.loss = make_loss(self.training, job.dataset, job.train, fabric.device)
@@ -148,7 +152,7 @@ class _Fit:
         world = self.fabric.world_size
         loss_sum = torch.tensor(self.loss_sum, dtype=torch.float64, device=_exact(self.fabric.device))
         self.module.train()
-        with progress(name, len(self.job.train), "examples") as advance:
+        with progress(name, self.examples, "examples") as advance:
             advance(done * self.training.batch_size * world)
             for batch in self.batches:
                 rate = self.schedule.rate(self.step, self.samples)
@@ -156,12 +160,15 @@ class _Fit:
                     group["lr"] = rate
                 loss = self.loss(self.module(batch.inputs), batch.targets)
                 self.stepper.zero_grad()
-                self.fabric.backward(loss)
+                self.fabric.backward(self.regularization(loss))
+                if self.training.gradient_clamp:
+                    self.fabric.clip_gradients(self.module, self.stepper, clip_val=self.training.gradient_clamp)
                 if self.training.gradient_clip:
                     self.fabric.clip_gradients(
                         self.module, self.stepper, max_norm=self.training.gradient_clip, error_if_nonfinite=False
                     )
                 self.stepper.step()
+                self.regularization.limit()
                 size = len(batch.targets)
                 loss_sum += loss.detach() * size
                 self.loss_count += size
@@ -192,47 +199,32 @@ class _Fit:
                 f"the loss is not a finite number in epoch {self.epoch + 1}",
                 cure="lower training.learning_rate, set training.gradient_clip, or scale the inputs",
             )
-        valid_loss, score = validate(
-            self.fabric,
-            self.predictor,
-            self.loss,
-            self.job.dataset,
-            self.job.valid,
-            orient=self.job.recipe.input.orient,
-        )
-        self.schedule.end_epoch(valid_loss)
-        better = self._keep_best(valid_loss, score)
+        found = validate(self.fabric, self.predictor, self.loss, self.job.dataset, self.job.valid, self.job.recipe)
+        self.schedule.end_epoch(found.loss)
+        better = self._keep_best(found)
         seconds = self.seconds + time.monotonic() - begin
-        name = "valid_auroc" if self.job.dataset.task == "classification" else "valid_pearson"
         row: Epoch = {
             "member": self.job.member,
             "epoch": self.epoch + 1,
             "step": self.step,
             "train_loss": train_loss,
-            "valid_loss": valid_loss,
-            "valid_auroc": None,
-            "valid_pearson": None,
+            "valid_loss": found.loss,
+            **found.row(),
             "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
             "seconds": round(seconds, 3),
         }
-        row[name] = score if math.isfinite(score) else None
         self.history.append(row)
+        name, score = next(iter(found.scores.items()))
         logger.info(
             "%sepoch %d of %d: train loss %.4f, validation loss %.4f, %s %.4f, %.1f s%s",
-            *(self.job.title, self.epoch + 1, self.training.epochs, train_loss, valid_loss),
-            *("AUROC" if name == "valid_auroc" else "Pearson", score, seconds, " (best so far)" if better else ""),
+            *(self.job.title, self.epoch + 1, self.training.epochs, train_loss, found.loss),
+            *(SCORES[name], math.nan if score is None else score, seconds, " (best so far)" if better else ""),
         )
         self.epoch += 1
         self.loss_sum, self.loss_count, self.seconds = 0.0, 0, 0.0
 
-    def _keep_best(self, valid_loss: float, score: float) -> bool:
-        if self.training.select == "valid_loss":
-            value = -valid_loss
-        elif self.training.select == "last":
-            value = float(self.epoch)
-        else:
-            # Pearson's correlation is not defined while a network answers a constant.
-            value = score if math.isfinite(score) else -1.0
+    def _keep_best(self, found: Validation) -> bool:
+        value = float(self.epoch) if self.training.select == "last" else found.value(self.training.select)
         if value <= self.best.score:
             self.stale += 1
             return False

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from regulome.datasets.dataset import Dataset
 from regulome.recipes.schema import TrainingSection
+from regulome.training.targets import summarize_targets
 
 
 class Loss:
@@ -41,8 +42,9 @@ def make_loss(
         return Loss(dataset.task)
     weight = None
     if training.positive_weight == "balanced":
-        share = np.asarray(dataset.targets[rows], np.float64).mean(axis=0).clip(1e-6, 1 - 1e-6)
-        weight = torch.as_tensor((1 - share) / share, dtype=torch.float32, device=device)
+        share = summarize_targets(dataset, rows).mean.clip(1e-6, 1 - 1e-6)
+        balanced = ((1 - share) / share).clip(max=training.positive_weight_limit)
+        weight = torch.as_tensor(balanced, dtype=torch.float32, device=device)
     elif training.positive_weight != 1.0:
         weight = torch.full((dataset.targets.shape[1],), float(training.positive_weight), device=device)
     return Loss(dataset.task, weight, training.label_smoothing)

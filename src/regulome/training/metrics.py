@@ -20,6 +20,8 @@ Metric: TypeAlias = Callable[[Floats, Floats, Floats], Floats]
 CALIBRATION_BINS = 15
 #: Probabilities from here on are called "high" by accuracy, F1 and MCC.
 THRESHOLD = 0.5
+#: Chance of what happened where a model gave it none.
+SMALLEST = 2.0**-24
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
@@ -104,6 +106,13 @@ def ece(truth: Floats, score: Floats, weights: Floats) -> Floats:
     return _ratio(np.abs(weights @ surplus).sum(axis=1), weights.sum(axis=1))
 
 
+def perplexity(truth: Floats, score: Floats, weights: Floats) -> Floats:
+    """Exp of the mean cross-entropy −ln p(label); a wrong probability of 0 counts as 2⁻²⁴, float32's smallest step."""
+    chance = np.maximum(np.where(truth > 0, score, 1 - score), SMALLEST)
+    mean: Floats = np.exp(_ratio(weights @ -np.log(chance), weights.sum(axis=1)))
+    return mean
+
+
 def mse(truth: Floats, score: Floats, weights: Floats) -> Floats:
     """Mean squared error."""
     return brier(truth, score, weights)
@@ -167,8 +176,16 @@ METRICS: dict[str, dict[str, Metric]] = {
     "regression": {"r2": r2, "pearson": pearson, "spearman": spearman, "mse": mse},
 }
 
+
+def metrics_of(task: str, line: str) -> dict[str, Metric]:
+    """Return the metrics of a task; in the line of sequences classification has perplexity too."""
+    if line == "sequence" and task == "classification":
+        return {**METRICS[task], "perplexity": perplexity}
+    return METRICS[task]
+
+
 #: Metrics of which less is better.
-LESS_IS_BETTER = frozenset({"brier", "ece", "mse"})
+LESS_IS_BETTER = frozenset({"brier", "ece", "mse", "perplexity"})
 
 #: Why a metric may have no value.
 WHY_UNDEFINED = {

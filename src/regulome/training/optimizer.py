@@ -17,7 +17,14 @@ def make_optimizer(training: TrainingSection, network: nn.Module) -> torch.optim
     if training.optimizer == "sgd":
         return torch.optim.SGD(parameters, rate, momentum=training.momentum, weight_decay=decay, fused=fused)
     if training.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, rate, momentum=training.momentum, weight_decay=decay)
+        return torch.optim.RMSprop(
+            parameters,
+            rate,
+            alpha=training.rmsprop_decay,
+            eps=training.epsilon,
+            momentum=training.momentum,
+            weight_decay=decay,
+        )
     betas = (training.betas[0], training.betas[1])
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, rate, betas=betas, weight_decay=decay, fused=fused)
+    return kind(parameters, rate, betas=betas, eps=training.epsilon, weight_decay=decay, fused=fused)

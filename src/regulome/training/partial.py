@@ -27,9 +27,7 @@ _HISTORY_SCHEMA = {
     "member": pl.Int64,
     "epoch": pl.Int64,
     "step": pl.Int64,
-    **dict.fromkeys(
-        ("train_loss", "valid_loss", "valid_auroc", "valid_pearson", "learning_rate", "seconds"), pl.Float64
-    ),
+    **dict.fromkeys(runs.HISTORY_NUMBERS, pl.Float64),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,14 @@ from regulome.recipes.schema import Recipe
 from regulome.training import runs
 from regulome.training.build import new_predictor
 from regulome.training.device import choose_device, describe_device
+from regulome.training.lines import line_named
 from regulome.training.prediction import as_dataset
+from regulome.training.targets import summarize_targets
+
+logger = logging.getLogger(__name__)
+
+# Targets that a message names.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -77,23 +85,22 @@ def make_plan(
         )
     if data.task not in ("classification", "regression"):
         raise InputError("has no targets to learn", file=data.path, cure="prepare it with targets or labels")
-    if devices > 1 and chosen.training.method == "scikit-learn":
+    if devices > 1 and chosen.training.method != "gradient":
         raise InputError(f"{chosen.name} is fitted on one device", cure="leave --devices away")
+    line = line_named(chosen.line)
     parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
     _check_targets(data, parts, chosen)
     # On the meta device nothing is allocated and no random number is drawn.
     with torch.device("meta"):
-        model = new_predictor(chosen, marks=len(data.marks), bins=data.bins, task=data.task)
+        model = new_predictor(chosen, task=data.task, hyperparameters=None, **line.sizes(data))
     first = chosen.training.seed
     info = runs.RunInfo(
         recipe=chosen.name,
         model=chosen.model.name,
         line=data.line,
         task="classification" if data.task == "classification" else "regression",
-        marks=data.marks,
-        bins=data.bins,
-        bin_size=data.bin_size,
         target_names=data.target_names,
+        **line.record(data),
         dataset=runs.DatasetRecord(path=str(data.path), checksum=data.checksum),
         split=describe_split(data, parts),
         members=list(range(first, first + ensemble)),
@@ -120,22 +127,28 @@ def _resolve(recipe: str | Path | Recipe, settings: Mapping[str, object] | Itera
 
 
 def _check_targets(dataset: Dataset, parts: npt.NDArray[np.str_], recipe: Recipe) -> None:
-    """Refuse targets from which nothing can be learned, before any work."""
+    """Refuse targets from which nothing can be learned, before any work; say which single ones teach nothing."""
     for part in ("train", "valid"):
-        values = np.asarray(dataset.targets[parts == part])
-        if not np.isfinite(values).all():
+        found = summarize_targets(dataset, np.flatnonzero(parts == part))
+        if not found.finite:
             raise InputError(f"the {part} targets are not all finite numbers", file=dataset.path)
-        constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
+        constant = found.constant
         if len(constant) == 0:
             continue
-        needed = part == "train" or dataset.task == "classification" or recipe.training.select == "valid_auroc"
-        if needed and len(constant) == values.shape[1]:
-            name = dataset.target_names[int(constant[0])]
+        names = [dataset.target_names[place] for place in constant]
+        needed = part == "train" or dataset.task == "classification" or recipe.training.select.startswith("valid_au")
+        if needed and len(constant) == len(dataset.target_names):
             raise InputError(
-                f"all {len(values):,} {part} examples have the same {name}: {values[0, int(constant[0])]:g}",
+                f"all {found.n:,} {part} examples have the same {names[0]}: {found.low[constant[0]]:g}",
                 file=dataset.path,
                 cure="choose another --split, or another target when preparing",
             )
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        logger.warning(
+            "%s of %s targets have one value in all %s %s examples: %s%s",
+            *(f"{len(names):,}", f"{len(dataset.target_names):,}", f"{found.n:,}", part),
+            *(", ".join(names[:_NAMED]), more),
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -147,10 +160,10 @@ def _versions() -> dict[str, str]:
 def headline(plan: Plan) -> str:
     """Say in one line what computes, on what, and how much of it."""
     data, info = plan.dataset, plan.info
-    unit = "genes" if data.line == "expression" else "examples"
+    line = line_named(info.line)
     members = f" × {len(info.members)} members" if len(info.members) > 1 else ""
-    counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method == "gradient" else members
+    counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method != "scikit-learn" else members
     return (
-        f"{info.device} · dataset {data.path.name}: {len(data):,} {unit} × {len(data.marks)} marks × {data.bins} bins"
+        f"{info.device} · dataset {data.path.name}: {len(data):,} {line.unit} × {line.shape(info)}"
         f" · {info.split} · model {info.model}{counted}"
     )

@@ -14,17 +14,17 @@ import torch
 from torch import nn
 
 from regulome import storage
-from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.errors import InputError
 from regulome.progress import progress
+from regulome.recipes.schema import InputSection
 from regulome.training.device import choose_device
+from regulome.training.lines import line_named
 from regulome.training.runs import Run, RunInfo, open_run
+from regulome.training.strands import predict_batch
 
 logger = logging.getLogger(__name__)
 
-#: Examples per batch of a prediction.
-BATCH_SIZE = 1024
 #: The parts that a prediction may be asked for; "all" takes every example.
 PARTS = ("train", "valid", "test", "all")
 
@@ -37,74 +37,71 @@ def predict_dataset(
     task: str,
     mark_order: Sequence[int] | None = None,
     orient: bool = False,
-    batch_size: int = BATCH_SIZE,
+    both_strands: bool = False,
+    batch_size: int | None = None,
     device: str | torch.device = "cpu",
+    out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Predict examples of a dataset.
 
     Memory: one batch, and the predictions. The models are put on ``device`` in eval mode.
 
     Args:
-        models: Members of an ensemble, each from raw marks [batch, mark, bin] to logits or values [batch, targets].
+        models: Members of an ensemble, each from raw marks [batch, mark, bin], or codes of letters [batch, base], to
+            logits or values [batch, targets].
         dataset: The dataset.
         indices: Rows to predict; None takes all.
         task: "classification" or "regression".
         mark_order: For each mark that the models take, its position in the dataset; None where they are the same.
         orient: Turn the bins of genes on the minus strand, as in training.
-        batch_size: Examples per batch.
+        both_strands: Average the probabilities or values of both strands of each sequence.
+        batch_size: Examples per batch; None takes 1,024 genes or 128 windows.
         device: Where to compute.
+        out: Where to write, for example a memory map; float32 [examples, targets].
 
     Returns:
-        float32 [examples, targets], in the order of ``indices``: mean probability, or mean value, over the models.
+        float32 [examples, targets], in the order of ``indices``: mean probability, or mean value, over the models (and
+        strands). ``out`` where it was given.
     """
     device = torch.device(device)
     models = [model.to(device).eval() for model in models]
     rows = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
-    batches = Batches(dataset, rows, batch_size=batch_size, orient=orient, device=device)
+    line = line_named(dataset.line)
+    inputs = InputSection(orient=orient)
+    batches = line.batches(dataset, rows, inputs, batch_size=batch_size or line.batch_size, device=device)
     order = None if mark_order is None else torch.as_tensor(list(mark_order), device=device)
-    parts = []
+    done = 0
     with torch.inference_mode(), progress("predicting", len(rows) * len(models), "examples") as advance:
         for batch in batches:
-            inputs = batch.inputs if order is None else batch.inputs.index_select(1, order)
+            chosen = batch.inputs if order is None else batch.inputs.index_select(1, order)
             total = torch.zeros((), device=device)
             for model in models:
-                output = model(inputs).float()
-                total = total + (torch.sigmoid(output) if task == "classification" else output)
-                advance(len(inputs))
-            parts.append((total / len(models)).cpu().numpy())
-    if not parts:
-        return np.empty((0, max(1, dataset.targets.shape[1])), np.float32)
-    return np.concatenate(parts)
+                total = total + predict_batch(model, chosen, task, both_strands=both_strands)
+                advance(len(chosen))
+            found = (total / len(models)).cpu().numpy()
+            if out is None:
+                out = np.empty((len(rows), found.shape[1]), np.float32)
+            out[done : done + len(found)] = found
+            done += len(found)
+    return np.empty((0, max(1, dataset.targets.shape[1])), np.float32) if out is None else out
 
 
 def match_marks(info: RunInfo, dataset: Dataset) -> list[int] | None:
-    """Find the marks of a run in a dataset, by name.
+    """Find the marks of a run in a dataset, by name; of sequences only the length is compared.
 
     Returns:
         For each mark of the run its position in the dataset; None when they are the same in the same order.
 
     Raises:
-        InputError: A mark is missing, or number or width of the bins differ.
+        InputError: A mark is missing, number or width of the bins differ, or the length of the windows does.
     """
-    if dataset.bins != info.bins or dataset.bin_size != info.bin_size:
+    if dataset.line != info.line:
         raise InputError(
-            f"has {dataset.bins} bins of {dataset.bin_size} bp, the run takes {info.bins} of {info.bin_size} bp",
+            f"is a dataset of the line {dataset.line!r}, the run takes {info.line!r}",
             file=dataset.path,
-            cure="prepare it with the same --window and --bin (or --bins)",
+            cure="name a dataset of the run's line",
         )
-    if dataset.marks == info.marks:
-        return None
-    places = {mark.casefold(): place for place, mark in enumerate(dataset.marks)}
-    missing = [mark for mark in info.marks if mark.casefold() not in places]
-    if missing:
-        raise InputError(
-            f"has no mark {', '.join(missing)}: it has {', '.join(dataset.marks)}, the run takes "
-            f"{', '.join(info.marks)}",
-            file=dataset.path,
-            cure="prepare it with the marks of the run, under the same names",
-        )
-    logger.info("marks taken in the order of the run: %s", ", ".join(info.marks))
-    return [places[mark.casefold()] for mark in info.marks]
+    return line_named(info.line).match(info, dataset)
 
 
 def select_rows(run: Run, dataset: Dataset, split: str) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -145,7 +142,7 @@ def prediction_table(
     split: str = "test",
     *,
     device: str = "auto",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> pl.DataFrame:
     """Predict a part of a dataset as a table.
 
@@ -154,7 +151,7 @@ def prediction_table(
         dataset: The dataset or its folder; None takes the run's own.
         split: "train", "valid", "test" or "all"; see :func:`select_rows`.
         device: "auto", "cpu" or "cuda".
-        batch_size: Examples per batch.
+        batch_size: Examples per batch; see :func:`predict_dataset`.
 
     Returns:
         One row per example: ``chrom, start, end, strand, id, split``, then for each output ``NAME`` (probability of
@@ -175,6 +172,7 @@ def prediction_table(
         task=run.info.task,
         mark_order=order,
         orient=run.recipe.input.orient,
+        both_strands=run.recipe.input.both_strands,
         batch_size=batch_size,
         device=where,
     )
@@ -185,14 +183,27 @@ def as_table(
     info: RunInfo, dataset: Dataset, rows: npt.NDArray[np.int64], parts: Sequence[str], values: npt.NDArray[np.float32]
 ) -> pl.DataFrame:
     """Put predictions [rows, targets] beside the regions, ids and truth of their rows."""
-    table = dataset.regions.select("chrom", "start", "end", "strand", "id")[rows]
-    columns = [pl.Series("split", list(parts), pl.String)]
-    known = dataset.task == info.task and dataset.targets.shape[1] == values.shape[1]
+    table = as_rows(dataset, rows, parts)
+    columns = []
+    known = has_truth(info, dataset)
     for place, name in enumerate(info.target_names):
         columns.append(pl.Series(name, values[:, place]))
         if known:
             columns.append(pl.Series(f"{name}_true", np.asarray(dataset.targets[rows, place], np.float32)))
     return table.with_columns(columns)
+
+
+def as_rows(dataset: Dataset, rows: npt.NDArray[np.int64], parts: Sequence[str]) -> pl.DataFrame:
+    """Put the parts of some rows beside their regions and ids."""
+    table = dataset.regions.select("chrom", "start", "end", "strand", "id")[rows]
+    return table.with_columns(pl.Series("split", list(parts), pl.String))
+
+
+def has_truth(info: RunInfo, dataset: Dataset) -> bool:
+    """Say whether a dataset has the targets that a run predicts; features of sequences go by their names."""
+    if dataset.task != info.task or len(dataset.target_names) != len(info.target_names):
+        return False
+    return info.line != "sequence" or dataset.target_names == info.target_names
 
 
 #: The same, under the name of the verb.

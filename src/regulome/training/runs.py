@@ -3,7 +3,9 @@
 ``run.json`` says what the run is; ``recipe.toml`` how it was trained; ``splits.parquet`` which example was in which
 part; ``weights.safetensors`` (``member-I/weights.safetensors`` for ensembles) hold preprocessing and network;
 ``history.csv`` has a row per epoch; ``predictions.parquet`` the predictions for validation and test;
-``metrics.json`` the metrics of the test part. While a run is trained its folder is called ``NAME.partial``.
+``metrics.json`` the metrics of the test part. With many outputs ``predictions.parquet`` has only the examples, and the
+probabilities lie in ``predictions.npy`` (float32 [examples, outputs]); ``features.tsv`` has the metrics of each output
+on the test part. While a run is trained its folder is called ``NAME.partial``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,11 +28,18 @@ from regulome.models.preprocess import Predictor
 from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
 from regulome.training.build import new_predictor
+from regulome.training.lines import line_named
 
 FORMAT: Final = "regulome-run"
 SCHEMA: Final = 1
 INFO, RECIPE, SPLITS, HISTORY = "run.json", "recipe.toml", "splits.parquet", "history.csv"
 PREDICTIONS, METRICS, WEIGHTS = "predictions.parquet", "metrics.json", "weights.safetensors"
+SCORES, FEATURES = "predictions.npy", "features.tsv"
+#: Columns of ``history.csv`` that are numbers, after member, epoch and step.
+HISTORY_NUMBERS = (
+    *("train_loss", "valid_loss", "valid_auroc", "valid_auprc", "valid_pearson"),
+    *("learning_rate", "seconds"),
+)
 
 
 class DatasetRecord(BaseModel):
@@ -53,6 +63,8 @@ class RunInfo(BaseModel):
         marks: Names of the marks, in the order in which the network takes them.
         bins: Number of bins.
         bin_size: Width of a bin in base pairs.
+        length: Bases of a window, in the line of sequences.
+        features: What each output is, in the line of sequences: name, cell, assay, treatment, group.
         target_names: Name of each output.
         dataset: The dataset; None for imported weights.
         split: The split in words.
@@ -75,9 +87,11 @@ class RunInfo(BaseModel):
     model: str
     line: str = "expression"
     task: Literal["classification", "regression"]
-    marks: list[str]
-    bins: int
-    bin_size: int
+    marks: list[str] = Field(default_factory=list)
+    bins: int = 0
+    bin_size: int = 0
+    length: int = 0
+    features: list[dict[str, str]] = Field(default_factory=list)
     target_names: list[str]
     dataset: DatasetRecord | None = None
     split: str = ""
@@ -122,7 +136,9 @@ class Run:
         return pl.read_parquet(self.path / SPLITS)
 
     def models(self, device: str | torch.device = "cpu") -> list[Predictor]:
-        """Load every member: raw marks [batch, mark, bin] in, logit or value [batch, targets] out; in eval mode.
+        """Load every member: inputs in, logit or value [batch, targets] out; in eval mode.
+
+        Inputs are raw marks [batch, mark, bin], or codes of letters uint8 [batch, base].
 
         Raises:
             InputError: Weights are missing, damaged, or of another architecture.
@@ -133,10 +149,9 @@ class Run:
             with torch.random.fork_rng(devices=[]):
                 predictor = new_predictor(
                     self.recipe,
-                    marks=len(self.info.marks),
-                    bins=self.info.bins,
                     task=self.info.task,
                     hyperparameters=self.info.hyperparameters[member] if self.info.hyperparameters else None,
+                    **line_named(self.recipe.line).stored_sizes(self.info),
                 )
             load_weights_into(predictor, self.path / weights_name(member, len(self.info.members)))
             members.append(predictor.to(device).eval())
@@ -163,13 +178,28 @@ class Run:
         return dataset
 
     def predictions(self) -> pl.DataFrame:
-        """Predictions for the validation and test parts: region, id, split, then NAME and NAME_true per target."""
+        """Predictions for the validation and test parts: region, id, split, then NAME and NAME_true per target.
+
+        With many outputs the table ends with ``split``: :meth:`scores` has the numbers.
+        """
         return pl.read_parquet(_present(self.path / PREDICTIONS))
 
+    def scores(self) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.float32]]]:
+        """Predictions for the validation and test parts as an array, however many outputs there are.
+
+        Returns:
+            One row per example (``chrom, start, end, strand, id, split``), and probabilities or values float32
+            [examples, outputs] in the same order: a read-only memory map where they are many.
+        """
+        table = self.predictions()
+        rows = table.select("chrom", "start", "end", "strand", "id", "split")
+        if (self.path / SCORES).exists():
+            return rows, np.load(self.path / SCORES, mmap_mode="r")
+        return rows, table.select(self.info.target_names).to_numpy().astype(np.float32)
+
     def history(self) -> pl.DataFrame:
-        """One row per member and epoch; ``valid_auroc`` or ``valid_pearson`` is null, depending on the task."""
-        numbers = ("train_loss", "valid_loss", "valid_auroc", "valid_pearson", "learning_rate", "seconds")
-        return pl.read_csv(_present(self.path / HISTORY), schema_overrides=dict.fromkeys(numbers, pl.Float64))
+        """One row per member and epoch; scores of the other task (AUROC and AUPRC, or Pearson) are null."""
+        return pl.read_csv(_present(self.path / HISTORY), schema_overrides=dict.fromkeys(HISTORY_NUMBERS, pl.Float64))
 
     def metrics(self) -> dict[str, Any]:
         """Metrics of the test part with intervals, as :func:`regulome.training.evaluate` returns them."""

@@ -17,11 +17,13 @@ from regulome.datasets.dataset import Dataset
 from regulome.recipes.schema import Recipe
 from regulome.training import partial, runs, state
 from regulome.training.baselines import fit_baseline
-from regulome.training.evaluation import evaluate_table
+from regulome.training.evaluation import evaluate, evaluate_table
 from regulome.training.fit import FitJob, fit
 from regulome.training.launch import launch
+from regulome.training.multilabel import MANY
 from regulome.training.plan import Plan, headline, make_plan
-from regulome.training.prediction import as_table, predict_dataset
+from regulome.training.prediction import as_rows, as_table, predict_dataset
+from regulome.training.scores import keep_features, write_scores
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +109,10 @@ def _fit_member(plan: Plan, folder: Path, member: int) -> None:
     chosen: dict[str, Any] = {}
     if plan.recipe.training.method == "scikit-learn":
         fitted, chosen = fit_baseline(job)
+    elif plan.recipe.training.method == "full-batch":
+        from regulome.training.kmer_baseline import fit_kmer
+
+        fitted, chosen = fit_kmer(job)
     else:
         fitted = launch(
             fit, job, device=plan.device, devices=plan.info.devices, precision=plan.recipe.training.precision
@@ -118,18 +124,30 @@ def _finish(plan: Plan, folder: Path) -> None:
     """Predict validation and test, evaluate, and mark the run as complete."""
     info = runs.read_info(folder)
     run = runs.Run(folder, info, plan.recipe)
-    rows = np.concatenate([plan.rows("valid"), plan.rows("test")])
-    values = predict_dataset(
-        run.models(plan.device),
-        plan.dataset,
-        rows,
-        task=info.task,
-        orient=plan.recipe.input.orient,
-        device=plan.device,
-    )
-    table = as_table(info, plan.dataset, rows, [str(part) for part in plan.parts[rows]], values)
-    table.write_parquet(folder / runs.PREDICTIONS)
-    metrics = evaluate_table(table.filter(pl.col("split") == "test"), info.target_names, info.task)
+    valid, test = plan.rows("valid"), plan.rows("test")
+    rows = np.concatenate([valid, test])
+    parts = [str(part) for part in plan.parts[rows]]
+    if len(info.target_names) >= MANY:
+        values = write_scores(folder / runs.SCORES, run, plan.dataset, rows, plan.device)
+        as_rows(plan.dataset, rows, parts).write_parquet(folder / runs.PREDICTIONS)
+        if info.task == "classification":
+            metrics = keep_features(folder, info, plan.dataset.targets, values, valid, test).summary()
+        else:
+            metrics = evaluate(run, plan.dataset)
+    else:
+        values = predict_dataset(
+            run.models(plan.device),
+            plan.dataset,
+            rows,
+            task=info.task,
+            orient=plan.recipe.input.orient,
+            both_strands=plan.recipe.input.both_strands,
+            device=plan.device,
+        )
+        table = as_table(info, plan.dataset, rows, parts, values)
+        table.write_parquet(folder / runs.PREDICTIONS)
+        tested = table.filter(pl.col("split") == "test")
+        metrics = evaluate_table(tested, info.target_names, info.task, line=info.line)
     partial.write_text(folder / runs.METRICS, json.dumps(metrics, indent=2) + "\n")
     info.status = "complete"
     partial.write_text(folder / runs.INFO, info.to_json())

@@ -1,7 +1,10 @@
-"""Loss and score on the validation part, by which epochs and settings are chosen."""
+"""Loss and scores on the validation part, by which epochs and settings are chosen."""
 
 from __future__ import annotations
 
+import logging
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,46 +12,82 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
+from regulome.recipes.schema import Recipe
 from regulome.training import metrics
+from regulome.training.lines import line_named
 from regulome.training.loss import Loss
+from regulome.training.multilabel import rank_features
+from regulome.training.strands import predict_batch
 
-# Examples per batch; no gradients are kept, so it can be larger than in training.
-_BATCH = 512
+logger = logging.getLogger(__name__)
+
+#: Scores that an epoch may have, and what people call them; the first of a task is the one that is told.
+SCORES = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson"}
+
+#: Outputs (examples × targets) that are validated at most: 128 MB. Above that, every so manyth example is taken.
+VALID_OUTPUTS = 1 << 25
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is found on the validation part.
+
+    Attributes:
+        loss: Mean loss.
+        scores: ``auroc`` and ``auprc``, or ``pearson``: mean over the targets on which it is defined; None where it is
+            defined on none.
+    """
+
+    loss: float
+    scores: dict[str, float | None]
+
+    def row(self) -> dict[str, float | None]:
+        """Return the scores as columns of ``history.csv``; None for those of the other task."""
+        return {f"valid_{name}": self.scores.get(name) for name in SCORES}
+
+    def value(self, select: str) -> float:
+        """Return how good this is by the recipe's ``training.select``; more is better."""
+        if select == "valid_loss":
+            return -self.loss
+        # Values have one score, Pearson's correlation, which is not defined while a network answers a constant.
+        name = select.removeprefix("valid_") if "auroc" in self.scores else "pearson"
+        score = self.scores[name]
+        return -1.0 if score is None else score
 
 
 def validate(
-    fabric: Any, predictor: nn.Module, loss: Loss, dataset: Dataset, rows: npt.NDArray[np.int64], *, orient: bool
-) -> tuple[float, float]:
+    fabric: Any, predictor: nn.Module, loss: Loss, dataset: Dataset, rows: npt.NDArray[np.int64], recipe: Recipe
+) -> Validation:
     """Score a predictor; each process of ``fabric`` takes its share, and all get the same answer.
 
-    The predictor is left in eval mode. The loss is without label smoothing, in full precision.
-
-    Returns:
-        Loss, and AUROC or Pearson's correlation (NaN where it is not defined).
+    The predictor is left in eval mode. The loss is without label smoothing, in full precision; where predictions
+    average both strands, so does the validation.
 
     Raises:
         InputError: The outputs are not finite numbers.
     """
-    batches = Batches(
+    targets = dataset.targets.shape[1]
+    rows = thinned(rows, targets)
+    line = line_named(recipe.line)
+    batches = line.batches(
         dataset,
         rows,
-        batch_size=_BATCH,
-        orient=orient,
+        recipe.input,
+        batch_size=line.batch_size,
         device=fabric.device,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
     place = np.full(len(dataset), -1, np.int64)
     place[rows] = np.arange(len(rows))
-    outputs = torch.zeros((len(rows), dataset.targets.shape[1]), device=fabric.device)
+    outputs = torch.zeros((len(rows), targets), device=fabric.device)
     predictor.eval()
     with torch.no_grad():
         for batch in batches:
             where = torch.as_tensor(place[batch.index.cpu().numpy()], device=fabric.device)
-            outputs[where] = predictor(batch.inputs).float()
+            outputs[where] = _logits(predictor, batch.inputs, dataset.task, both_strands=recipe.input.both_strands)
     if fabric.world_size > 1:
         # Every example is 0 in all processes but one.
         outputs = fabric.all_reduce(outputs, reduce_op="sum")
@@ -61,19 +100,42 @@ def validate(
     truth = np.array(dataset.targets[rows], np.float32)
     weight = None if loss.positive_weight is None else loss.positive_weight.cpu()
     value = Loss(dataset.task, weight)(outputs, torch.from_numpy(truth))
-    return float(value), validation_score(dataset.task, truth, outputs.numpy())
+    return Validation(float(value), validation_scores(dataset.task, truth, outputs))
 
 
-def validation_score(task: str, truth: npt.NDArray[np.float32], output: npt.NDArray[np.float32]) -> float:
-    """Return AUROC (classification) or Pearson's correlation, mean over the targets on which it is defined.
+def thinned(rows: npt.NDArray[np.int64], targets: int) -> npt.NDArray[np.int64]:
+    """Take every so manyth row where all of them would have too many outputs."""
+    most = max(1, VALID_OUTPUTS // max(1, targets))
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def _logits(predictor: nn.Module, inputs: torch.Tensor, task: str, *, both_strands: bool) -> torch.Tensor:
+    if not both_strands:
+        output: torch.Tensor = predictor(inputs).float()
+        return output
+    mean = predict_batch(predictor, inputs, task, both_strands=True)
+    return mean if task == "regression" else torch.logit(mean, eps=1e-7)
+
+
+def validation_scores(task: str, truth: npt.NDArray[np.float32], output: torch.Tensor) -> dict[str, float | None]:
+    """Return AUROC and average precision (classification) or Pearson's correlation, as :class:`Validation` has them.
 
     Args:
         task: "classification" or "regression".
         truth: [examples, targets].
         output: Logits or values, [examples, targets].
     """
-    metric = metrics.auroc if task == "classification" else metrics.pearson
+    if task == "classification":
+        auroc, auprc = rank_features(torch.sigmoid(output).numpy(), truth)
+        return {"auroc": _mean(auroc), "auprc": _mean(auprc)}
     once = np.ones((1, len(truth)))
-    columns = zip(truth.T.astype(np.float64), output.T.astype(np.float64), strict=True)
-    scores = np.array([metric(y, s, once)[0] for y, s in columns])
-    return float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
+    columns = zip(truth.T.astype(np.float64), output.numpy().T.astype(np.float64), strict=True)
+    return {"pearson": _mean(np.array([metrics.pearson(y, s, once)[0] for y, s in columns]))}
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    defined = values[~np.isnan(values)]
+    mean = float(defined.mean()) if len(defined) else math.nan
+    return mean if math.isfinite(mean) else None

@@ -1,0 +1,266 @@
+"""What differs between the lines of work when a network is trained; everything else is shared.
+
+A line knows the sizes that a network is made with, what happens to the inputs before it, how a dataset is read in
+batches, and how all this is said. :func:`line_named` is the one place where lines are told apart.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from regulome.datasets.batches import Batches
+from regulome.datasets.dataset import Dataset
+from regulome.datasets.ordered_batches import OrderedBatches
+from regulome.errors import InputError
+from regulome.models.one_hot import OneHot
+from regulome.models.preprocess import Predictor, Preprocess
+from regulome.models.registry import create
+from regulome.recipes.schema import InputSection, Recipe
+
+if TYPE_CHECKING:
+    from regulome.training.runs import RunInfo
+
+logger = logging.getLogger(__name__)
+
+Rows = npt.NDArray[np.int64]
+# Examples that are looked at together while the input scaling is measured.
+_BLOCK = 4096
+
+
+class Line(ABC):
+    """One line of work.
+
+    Attributes:
+        unit: What an example is called.
+        batch_size: Examples of a batch when no gradients are kept: wide networks on long windows need much memory.
+    """
+
+    unit: str
+    batch_size: int
+
+    @abstractmethod
+    def sizes(self, dataset: Dataset) -> dict[str, int]:
+        """Sizes that a network for a dataset is made with."""
+
+    @abstractmethod
+    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+        """The same, of a run."""
+
+    @abstractmethod
+    def record(self, dataset: Dataset) -> dict[str, Any]:
+        """What ``run.json`` keeps of a dataset's inputs and outputs."""
+
+    @abstractmethod
+    def predictor(
+        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+    ) -> Predictor:
+        """Make a predictor with fresh weights, its preprocessing not fitted yet."""
+
+    @abstractmethod
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+        """Fit the preprocessing on the training rows, where there is something to fit."""
+
+    @abstractmethod
+    def batches(
+        self,
+        dataset: Dataset,
+        rows: Rows,
+        inputs: InputSection,
+        *,
+        batch_size: int,
+        training: bool = False,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> OrderedBatches:
+        """Read rows in batches: shuffled and augmented for ``training``, otherwise in order and as they are."""
+
+    @abstractmethod
+    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+        """Find what a run takes in a dataset: for each mark its position, None where nothing is to be reordered.
+
+        Raises:
+            InputError: The dataset is not one that the run can take.
+        """
+
+    @abstractmethod
+    def shape(self, info: RunInfo) -> str:
+        """Say in words what one example is."""
+
+    def copies(self, inputs: InputSection) -> int:
+        """How often each training example comes in an epoch."""
+        return 1
+
+
+class _Marks(Line):
+    """Marks in bins around a gene: float32 [batch, mark, bin]."""
+
+    unit, batch_size = "genes", 1024
+
+    def sizes(self, dataset: Dataset) -> dict[str, int]:
+        return {"marks": len(dataset.marks), "bins": dataset.bins}
+
+    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+        return {"marks": len(info.marks), "bins": info.bins}
+
+    def record(self, dataset: Dataset) -> dict[str, Any]:
+        return {"marks": dataset.marks, "bins": dataset.bins, "bin_size": dataset.bin_size}
+
+    def predictor(
+        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+    ) -> Predictor:
+        network = create(recipe.model.name, **sizes, task=task, **hyperparameters)
+        return Predictor(Preprocess(sizes["marks"], recipe.input.transform, recipe.input.scale), network)
+
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+        preprocess: Any = predictor.preprocess
+        preprocess.fit(batch.inputs for batch in Batches(dataset, rows, batch_size=_BLOCK))
+
+    def batches(
+        self,
+        dataset: Dataset,
+        rows: Rows,
+        inputs: InputSection,
+        *,
+        batch_size: int,
+        training: bool = False,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> OrderedBatches:
+        return Batches(
+            dataset,
+            rows,
+            batch_size=batch_size,
+            shuffle=training,
+            seed=seed,
+            orient=inputs.orient,
+            device=device,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+        if dataset.bins != info.bins or dataset.bin_size != info.bin_size:
+            raise InputError(
+                f"has {dataset.bins} bins of {dataset.bin_size} bp, the run takes {info.bins} of {info.bin_size} bp",
+                file=dataset.path,
+                cure="prepare it with the same --window and --bin (or --bins)",
+            )
+        if dataset.marks == info.marks:
+            return None
+        places = {mark.casefold(): place for place, mark in enumerate(dataset.marks)}
+        missing = [mark for mark in info.marks if mark.casefold() not in places]
+        if missing:
+            raise InputError(
+                f"has no mark {', '.join(missing)}: it has {', '.join(dataset.marks)}, the run takes "
+                f"{', '.join(info.marks)}",
+                file=dataset.path,
+                cure="prepare it with the marks of the run, under the same names",
+            )
+        logger.info("marks taken in the order of the run: %s", ", ".join(info.marks))
+        return [places[mark.casefold()] for mark in info.marks]
+
+    def shape(self, info: RunInfo) -> str:
+        return f"{len(info.marks)} marks × {info.bins} bins"
+
+
+class _Sequence(Line):
+    """Windows of DNA: codes of letters, uint8 [batch, base]; a column of targets per chromatin feature."""
+
+    unit, batch_size = "windows", 128
+
+    def sizes(self, dataset: Dataset) -> dict[str, int]:
+        return {"length": dataset.length, "targets": len(dataset.target_names)}
+
+    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+        return {"length": info.length, "targets": len(info.target_names)}
+
+    def record(self, dataset: Dataset) -> dict[str, Any]:
+        return {"length": dataset.length, "features": dataset.features.to_dicts()}
+
+    def predictor(
+        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+    ) -> Predictor:
+        network = create(recipe.model.name, **sizes, **hyperparameters)
+        return Predictor(OneHot(unknown_letter(network)), network)
+
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+        """One-hot letters need no scaling."""
+
+    def batches(
+        self,
+        dataset: Dataset,
+        rows: Rows,
+        inputs: InputSection,
+        *,
+        batch_size: int,
+        training: bool = False,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> OrderedBatches:
+        from regulome.datasets.sequence_batches import SequenceBatches
+
+        return SequenceBatches(
+            dataset,
+            rows,
+            batch_size=batch_size,
+            shuffle=training,
+            seed=seed,
+            reverse_complement=inputs.reverse_complement if training else "none",
+            shift=inputs.shift if training else 0,
+            device=device,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+        if dataset.length != info.length:
+            raise InputError(
+                f"has windows of {dataset.length:,} bp, the run takes {info.length:,} bp",
+                file=dataset.path,
+                cure=f"prepare it with --length {info.length}",
+            )
+        return None
+
+    def shape(self, info: RunInfo) -> str:
+        features = len(info.target_names)
+        return f"{info.length:,} bp × {features:,} feature{'s' * (features != 1)}"
+
+    def copies(self, inputs: InputSection) -> int:
+        return 2 if inputs.reverse_complement == "both" else 1
+
+
+def unknown_letter(network: nn.Module) -> float:
+    """What an unknown letter is in each channel of a network's input: its attribute ``unknown``."""
+    return float(getattr(network, "unknown", 0.0))
+
+
+_LINES: Mapping[str, Line] = {"expression": _Marks(), "sequence": _Sequence()}
+
+
+def line_named(name: str) -> Line:
+    """Return a line of work.
+
+    Raises:
+        InputError: Networks of this line are not trained here.
+    """
+    if name not in _LINES:
+        raise InputError(f"there is no training of the line {name!r}", cure=_known(_LINES))
+    return _LINES[name]
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"there are {', '.join(names)}"
