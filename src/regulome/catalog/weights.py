@@ -13,7 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regulome.catalog.deepbind_text import is_deepbind_text, read_deepbind_text
+from regulome.catalog.keras_weights import SIGNATURE, read_keras
+from regulome.catalog.sequence_weights import Found, State, sequential
 from regulome.errors import InputError
+from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor, Preprocess
 from regulome.models.registry import create
 from regulome.storage import existing_file
@@ -21,15 +25,14 @@ from regulome.storage import existing_file
 #: The marks of the published DeepChrome and AttentiveChrome tables, in their order.
 DEEPCHROME_MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
 
-State = dict[str, Tensor]
-
 
 class Weights(NamedTuple):
     """What a file of weights holds.
 
     Attributes:
         model: Name of the network, for :func:`regulome.models.create`.
-        hyperparameters: Its hyperparameters, as far as the tensors tell them (``marks`` among them; not ``bins``).
+        hyperparameters: Its hyperparameters, as far as the file tells them: ``marks`` among them but not ``bins``, or
+            ``targets`` and, where the network has one, the ``length`` of its windows.
         state: Its state dict, float32.
     """
 
@@ -38,14 +41,19 @@ class Weights(NamedTuple):
     state: State
 
 
-def load_weights(path: str | PathLike[str]) -> Weights:
+def load_weights(path: str | PathLike[str], *, letters: str | None = None) -> Weights:
     """Read a file of weights and find out whose they are.
 
-    Known are AttentiveChrome and LSTM-α under the names of the published checkpoints (Zenodo 2616712, Kipoi).
+    Known are AttentiveChrome and LSTM-α under the names of the published checkpoints (Zenodo 2616712, Kipoi); the text
+    files of DeepBind's published models; DeepSEA and Basset as Torch7 numbers their layers (Kipoi; the mapping stands
+    in :mod:`regulome.catalog.sequence_weights`); and DanQ in Keras' HDF5 (:mod:`regulome.catalog.keras_weights`).
 
     Args:
-        path: A PyTorch state dict in either layout (zip, or the plain pickle from before PyTorch 1.6), ``.npz`` or
-            ``.safetensors``. A ``module.`` prefix and a surrounding ``{"state_dict": …}`` are taken off.
+        path: A PyTorch state dict in either layout (zip, or the plain pickle from before PyTorch 1.6), ``.npz``,
+            ``.safetensors`` or Keras' HDF5; or a DeepBind model's ``.txt``. A ``module.`` prefix and a surrounding
+            ``{"state_dict": …}`` are taken off.
+        letters: For DeepSEA, Basset and DanQ: the order of the letters in the file's input channels, such as "ACGT",
+            which no file tells. None takes the published one: AGCT for DeepSEA and DanQ, ACGT for Basset.
 
     Raises:
         InputError: The file is missing, cut short or of another kind; it holds anything but tensors (which would have
@@ -57,49 +65,81 @@ def load_weights(path: str | PathLike[str]) -> Weights:
         ('attentivechrome', {'marks': 5, 'hidden': 32, 'layers': 1})
     """
     path = existing_file(path)
-    state = _clean(_read(path), path)
-    for recognise in _RECOGNISERS:
-        found = recognise(state)
-        if found is not None:
-            weights = Weights(*found, state)
-            _compare(weights, path)
-            return weights
+    if is_deepbind_text(path):
+        return Weights("deepbind", *read_deepbind_text(path))
+    state: State = {}
+    try:
+        if _is_hdf5(path):
+            found: Found | None = _guarded(lambda path: read_keras(path, letters), path)
+        else:
+            state = _clean(_read(path), path)
+            found = sequential(state, letters) or _attentivechrome(state)
+    except InputError as error:
+        raise error if error.file else InputError(error.problem, file=path, cure=error.cure) from error
+    if found is not None:
+        weights = Weights(*found)
+        _compare(weights, path)
+        return weights
     first = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in list(state.items())[:3])
     raise InputError(
         f"belongs to no network that is known here (its first tensors: {first})",
         file=path,
-        cure="weights of AttentiveChrome and LSTM-α can be read",
+        cure="weights of AttentiveChrome, LSTM-α, DeepBind, DeepSEA, Basset and DanQ can be read",
     )
 
 
 def open_weights(
-    path: str | PathLike[str], *, bins: int = 100, device: str | torch.device = "cpu", **hyperparameters: Any
+    path: str | PathLike[str],
+    *,
+    bins: int = 100,
+    length: int | None = None,
+    letters: str | None = None,
+    device: str | torch.device = "cpu",
+    **hyperparameters: Any,
 ) -> nn.Module:
     """Make the network that a file of weights belongs to, ready to predict.
 
     Args:
         path: See :func:`load_weights`.
         bins: Number of bins of the windows to predict; the published networks had 100.
+        length: Bases of the windows to predict, where the network reads sequences of any length; the file's own, or
+            101, where it is not given.
+        letters: See :func:`load_weights`.
         device: Where the network shall be.
         hyperparameters: What the tensors do not tell, such as ``task="regression"``.
 
     Returns:
         A :class:`~regulome.models.preprocess.Predictor` in eval mode: raw counts float32 [batch, mark, bin] in, logit
-        [batch, 1] out. Marks of the published networks are in the order :data:`DEEPCHROME_MARKS`.
+        [batch, 1] out. Marks of the published networks are in the order :data:`DEEPCHROME_MARKS`. For a network on
+        sequences: codes uint8 [batch, base] or one-hot float32 [batch, 4, base] in, logits [batch, targets] out; the
+        letters are in our order A, C, G, T whatever the file's was.
 
     Raises:
         InputError: See :func:`load_weights`.
     """
-    weights = load_weights(path)
-    network = create(weights.model, **{**weights.hyperparameters, "bins": bins, **hyperparameters})
+    weights = load_weights(path, letters=letters)
+    marks = weights.hyperparameters.get("marks")
+    size = {"length": length or weights.hyperparameters.get("length", 101)} if marks is None else {"bins": bins}
+    network = create(weights.model, **{**weights.hyperparameters, **size, **hyperparameters})
     network.load_state_dict(weights.state)
-    return Predictor(Preprocess(weights.hyperparameters["marks"]), network).to(device).eval()
+    unknown: Any = getattr(network, "unknown", 0.0)
+    return Predictor(OneHot(unknown) if marks is None else Preprocess(marks), network).to(device).eval()
 
 
 def _read(path: Path) -> Any:
     readers: Mapping[str, Callable[[Path], Any]] = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    return _guarded(readers.get(path.suffix.lower(), _read_torch), path)
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _guarded(read: Callable[[Path], Any], path: Path) -> Any:
+    """Read a file that may be damaged or hostile."""
     try:
-        return readers.get(path.suffix.lower(), _read_torch)(path)
+        return read(path)
     except InputError:
         raise
     # A damaged file can fail in any way that its bytes happen to lead to.
@@ -151,7 +191,7 @@ def _clean(content: Any, path: Path) -> State:
     return state
 
 
-def _attentivechrome(state: State) -> tuple[str, dict[str, Any]] | None:
+def _attentivechrome(state: State) -> Found | None:
     encoders = {int(found[1]) for name in state if (found := re.match(r"rnn_hms\.(\d+)\.", name))}
     recurrent = state.get("rnn_hms.0.rnn.weight_hh_l0")
     if not encoders or recurrent is None or recurrent.ndim != 2:
@@ -161,17 +201,16 @@ def _attentivechrome(state: State) -> tuple[str, dict[str, Any]] | None:
     return (
         "attentivechrome" if attended else "lstm-alpha",
         {"marks": max(encoders) + 1, "hidden": recurrent.shape[1], "layers": layers},
+        state,
     )
-
-
-#: Each looks at the names and shapes and answers with model and hyperparameters, or None where they are not its own.
-_RECOGNISERS: tuple[Callable[[State], tuple[str, dict[str, Any]] | None], ...] = (_attentivechrome,)
 
 
 def _compare(weights: Weights, path: Path) -> None:
     with torch.device("meta"):
-        network = create(weights.model, **weights.hyperparameters, bins=100)
-    expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+        bins = {"bins": 100} if "marks" in weights.hyperparameters else {}
+        network = create(weights.model, **weights.hyperparameters, **bins)
+    # What counts a normalisation's batches is no weight.
+    expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items() if tensor.ndim}
     given = {name: list(tensor.shape) for name, tensor in weights.state.items()}
     wrong = {
         "missing": [name for name in expected if name not in given],
