@@ -1,6 +1,7 @@
 """prepare_sequence against labels counted base by base."""
 
 import logging
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -282,7 +283,6 @@ def test_a_feature_without_positives_is_named(world, tmp_path, caplog):
         ("chr1\t500\t300\n", "line 1: start 500 is not before end 300"),
         ("chr1\t100\t400\nchr1\t19000\t20001\n", "line 2: end 20001 is beyond the end of chr1 at 20000"),
         ("chr1\tx\t400\n", "line 1: start 'x' is not a whole number"),
-        ("chr8\t1\t400\n", r"none of its chromosomes \(chr8\) is among"),
         ("", "is empty"),
     ],
 )
@@ -294,6 +294,18 @@ def test_wrong_peaks(world, tmp_path, rows, match):
     assert "wrong.bed" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "d").exists()
+
+
+def test_a_file_of_other_chromosomes(world, tmp_path, caplog):
+    file = tmp_path / "other.bed"
+    file.write_text("chr8\t1\t400\n")
+    words = "none of its chromosomes (chr8) is in the genome (1, 2, 10)"
+    dataset = prepare_sequence(world.genome, [*world.files, file], tmp_path / "d", blacklist=[world.files[2]])
+    assert f"other.bed: {words}" in caplog.text
+    assert "no positives for F2, other" in caplog.text
+    assert dataset.targets[:, :2].sum(0).all()
+    with pytest.raises(InputError, match=f"other.bed: {re.escape(words)}"):
+        prepare_sequence(world.genome, [file], tmp_path / "e")
 
 
 def test_invalid_rows_can_be_skipped(world, tmp_path, caplog):

@@ -122,7 +122,7 @@ def prepare_sequence(
         sums = [hasher.submit(storage.source, file) for file in (*others, *(file for _, file in numbered))]
         try:
             opened = open_genome(genome)
-            found = read_peaks(numbered, opened.lengths, skip_invalid=skip_invalid)
+            found = read_peaks(numbered, opened.lengths, summits=examples == "peaks", skip_invalid=skip_invalid)
             never = read_peaks(
                 [(0, file) for file in others[1 : 1 + len(blacklist)]],
                 opened.lengths,
@@ -132,6 +132,7 @@ def prepare_sequence(
             given = read_peaks(
                 [(0, file) for file in others[1 + len(blacklist) :]],
                 opened.lengths,
+                summits=True,
                 skip_invalid=skip_invalid,
                 what="negatives",
             )

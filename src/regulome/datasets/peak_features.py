@@ -17,7 +17,7 @@ import polars as pl
 from regulome import storage
 from regulome.datasets.sequence_layout import FEATURE_COLUMNS
 from regulome.errors import InputError
-from regulome.genome.chromosomes import Names, key, none_shared
+from regulome.genome.chromosomes import Names, key
 from regulome.genome.rows import Rows, first_rows
 from regulome.progress import progress
 
@@ -169,22 +169,24 @@ def read_peaks(
     files: Sequence[tuple[int, Path]],
     sizes: Mapping[str, int],
     *,
+    summits: bool = False,
     skip_invalid: bool = False,
     what: str = "peaks",
 ) -> PeakFiles:
     """Read BED, narrowPeak or broadPeak files that lie on one genome.
 
-    Rows on chromosomes that the genome lacks are left out; how many is said once for all files. Memory: 16 bytes per
-    peak.
+    Rows on chromosomes that the genome lacks are left out; how many is said once for all files, and which files have
+    nothing else. Memory: 16 bytes per peak.
 
     Args:
         files: Number of the feature, and file.
         sizes: Chromosome → bases of the genome.
+        summits: Read the summits of narrowPeak; otherwise the middle stands for them.
         skip_invalid: Leave invalid rows out and count them instead of refusing the file.
         what: What the rows are, for messages.
 
     Raises:
-        InputError: A file or a row of it is wrong, or none of a file's chromosomes is in the genome.
+        InputError: A file or a row of it is wrong, or no file has a chromosome of the genome.
     """
     by_key: dict[str, str] = {}
     for name in sizes:
@@ -192,19 +194,20 @@ def read_peaks(
     wanted = list(by_key.values())
     peaks = PeakFiles()
     elsewhere: dict[str, int] = {}
+    strangers: list[tuple[Path, list[str]]] = []
     with progress(f"reading {what}", len(files), "files") as advance:
         for feature, path in files:
             names = Names(wanted, sizes={name: sizes[name] for name in wanted}, whole=False, file=path)
-            summit = _SUMMIT if len(first_rows(path, 1)[0]) == _NARROW_COLUMNS else 0
+            summit = _SUMMIT if summits and len(first_rows(path, 1)[0]) == _NARROW_COLUMNS else 0
             rows = Rows(path, names, value=summit, skip_invalid=skip_invalid)
             for block in rows:
                 _keep(peaks, wanted, feature, block.codes, block.starts, block.ends, block.values, summit)
             if not names.found:
-                raise none_shared(wanted, names.present, path)
+                strangers.append((path, list(names.present)))
             for name, spelled in names.found.items():
                 peaks.spelled.setdefault(name, spelled)
             left = rows.tally.records - int(rows.tally.rows.sum())
-            if left:
+            if left and names.found:
                 elsewhere[path.name] = left
             if rows.tally.skipped:
                 first = rows.tally.record()["first_skipped"]
@@ -212,8 +215,17 @@ def read_peaks(
             differ = {name: spelled for name, spelled in names.found.items() if name != spelled}
             peaks.records.append({**rows.tally.record(), "n_elsewhere": left, "aliases": differ})
             advance(1)
+    if files and len(strangers) == len(files):
+        problem = f"none of its chromosomes ({_some(strangers[0][1])}) is in the genome ({_some(wanted)})"
+        raise InputError(problem, file=strangers[0][0], cure="use files of the same species and assembly")
+    for path, present in strangers:
+        logger.warning(f"{path.name}: none of its chromosomes ({_some(present)}) is in the genome ({_some(wanted)})")
     _say(peaks, elsewhere, what)
     return peaks
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def _keep(
