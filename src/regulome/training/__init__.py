@@ -5,7 +5,7 @@ from regulome.lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "Comparison": "comparison",
+        "Comparison": "feature_comparison",
         "Run": "runs",
         "RunInfo": "runs",
         "Scorer": "scorer",
@@ -15,6 +15,8 @@ __getattr__, __dir__, __all__ = lazy(
         "open_run": "runs",
         "predict": "prediction",
         "predict_dataset": "prediction",
+        "predict_regions": "region_predictions",
+        "predict_tracks": "track_predictions",
         "prediction_table": "prediction",
         "train": "trainer",
         "write_table": "prediction",

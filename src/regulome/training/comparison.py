@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,13 @@ import polars as pl
 
 from regulome.errors import InputError
 from regulome.training.bootstrap import REPLICATES, estimates, interval, replicate
+from regulome.training.feature_comparison import PAIRS, Comparison, compare_features
 from regulome.training.metrics import LESS_IS_BETTER, Floats
+from regulome.training.multilabel import MANY
 from regulome.training.prediction import prediction_table
 from regulome.training.runs import PREDICTIONS, Run, open_run
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What :func:`compare` finds.
-
-    Attributes:
-        n: Examples that all runs have in this part.
-        dropped: For each run, examples of its part that another run lacks.
-        metrics: For each run its metrics on the common examples, with intervals.
-        table: One row per metric and pair of runs: ``metric, a, b, value_a, value_b, difference`` (a − b), ``low,
-            high`` (95 % interval of the difference), ``p`` (two-sided bootstrap: how often resamples put the
-            difference on the other side of 0; never below 1 / replicates), ``better`` (name of the better run,
-            null while 0 is inside the interval).
-    """
-
-    n: int
-    dropped: dict[str, int]
-    metrics: dict[str, dict[str, Any]]
-    table: pl.DataFrame
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON-able values."""
-        return {"n": self.n, "dropped": self.dropped, "runs": self.metrics, "pairs": self.table.to_dicts()}
 
 
 def compare(
@@ -56,6 +33,9 @@ def compare(
         split: The part; stored predictions are used where they are.
         replicates: Bootstrap resamples.
         seed: Seed of the resampling.
+
+    With more than 32 labels the means over features are compared, and intervals and p come from the infinitesimal
+    jackknife instead (see :func:`regulome.training.evaluate`).
 
     Raises:
         InputError: Fewer than two runs, another task or target, no common example, or other labels for the same ids.
@@ -73,6 +53,8 @@ def compare(
                 file=run.path,
                 cure="compare runs of the same target",
             )
+    if len(first.target_names) >= MANY and first.task == "classification":
+        return compare_features(opened, names, split)
     if len(first.target_names) != 1:
         raise InputError("runs with several outputs are not compared", cure="compare their `evaluate --json`")
     target = first.target_names[0]
@@ -98,7 +80,8 @@ def compare(
                 cure="compare runs on datasets with the same targets",
             )
     values = [
-        replicate(truth, table[target].to_numpy(), first.task, replicates=replicates, seed=seed) for table in aligned
+        replicate(truth, table[target].to_numpy(), first.task, replicates=replicates, seed=seed, line=first.line)
+        for table in aligned
     ]
     pairs = [
         _difference(metric, names[a], names[b], values[a][metric], values[b][metric])
@@ -108,21 +91,7 @@ def compare(
     metrics: dict[str, dict[str, Any]] = {
         name: {"n": common.height, **estimates(value)} for name, value in zip(names, values, strict=True)
     }
-    return Comparison(common.height, dropped, metrics, pl.DataFrame(pairs, schema=_SCHEMA))
-
-
-_SCHEMA = {
-    "metric": pl.String,
-    "a": pl.String,
-    "b": pl.String,
-    "value_a": pl.Float64,
-    "value_b": pl.Float64,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "p": pl.Float64,
-    "better": pl.String,
-}
+    return Comparison(common.height, dropped, metrics, pl.DataFrame(pairs, schema=PAIRS))
 
 
 def _difference(metric: str, a: str, b: str, values_a: Floats, values_b: Floats) -> dict[str, Any]:

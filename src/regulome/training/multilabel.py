@@ -129,6 +129,7 @@ def multilabel(
     features: pl.DataFrame | Sequence[str],
     *,
     rows: npt.NDArray[np.int64] | None = None,
+    chosen: npt.NDArray[np.int64] | None = None,
     thresholds: npt.NDArray[np.float32] | None = None,
     intervals: bool = True,
 ) -> Multilabel:
@@ -142,13 +143,14 @@ def multilabel(
         truth: Labels, [rows of the dataset, features]; above 0 is positive.
         features: One row per feature with ``name`` and ``group``, or only their names.
         rows: Row of ``truth`` of each example; None takes all in order.
+        chosen: Row of ``scores`` of each example; None takes all in order.
         thresholds: Threshold of each feature for ``f1_tuned``, chosen on other examples; None leaves it out.
         intervals: Compute standard errors too.
 
     Raises:
         InputError: There are no examples, or predictions that are not probabilities.
     """
-    n, count = scores.shape
+    n, count = scores.shape if chosen is None else (len(chosen), scores.shape[1])
     if n == 0:
         raise InputError("there are no examples to evaluate", cure="choose another --split")
     table = _described(features, count)
@@ -157,12 +159,12 @@ def multilabel(
     codes = np.array([groups.index(group) for group in table["group"]], np.int64)
     lanes = _lanes(count)
     influence = np.zeros((lanes, len(groups), n if intervals else 0, len(ranking.NAMES)), np.float32)
-    chosen = np.full(count, np.nan, np.float32) if thresholds is None else np.asarray(thresholds, np.float32)
+    tuned = np.full(count, np.nan, np.float32) if thresholds is None else np.asarray(thresholds, np.float32)
     values, errors = np.empty((count, len(ranking.NAMES))), np.empty((count, len(ranking.NAMES)))
     positives, best = np.empty(count, np.int64), np.empty(count, np.float32)
     with progress("evaluating", count, "features") as advance, ThreadPoolExecutor(lanes) as threads:
         for block in feature_blocks(n, count):
-            given = (*read_block(scores, truth, rows, block), chosen[block], codes[block])
+            given = (*read_block(scores, truth, rows, block, chosen), tuned[block], codes[block])
             filled = (values[block], errors[block], positives[block], best[block])
             waiting = [
                 threads.submit(ranking.measure, *given, lane, lanes, influence[lane], *filled) for lane in range(lanes)
@@ -172,7 +174,7 @@ def multilabel(
             advance(block.stop - block.start)
     for other in influence[1:]:
         influence[0] += other
-    return Multilabel(n, table, values, errors, positives, chosen, best, influence[0], groups)
+    return Multilabel(n, table, values, errors, positives, tuned, best, influence[0], groups)
 
 
 def rank_features(scores: Array, truth: Array, *, rows: npt.NDArray[np.int64] | None = None) -> tuple[Floats, Floats]:
@@ -200,14 +202,19 @@ def feature_blocks(examples: int, features: int) -> list[slice]:
 
 
 def read_block(
-    scores: Array, truth: Array, rows: npt.NDArray[np.int64] | None, block: slice
+    scores: Array,
+    truth: Array,
+    rows: npt.NDArray[np.int64] | None,
+    block: slice,
+    chosen: npt.NDArray[np.int64] | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Read some features, a row for each: probabilities and labels.
 
     Raises:
         InputError: A value is not a probability.
     """
-    columns = np.ascontiguousarray(scores[:, block].T, np.float32)
+    some = scores[:, block] if chosen is None else scores[:, block][chosen]
+    columns = np.ascontiguousarray(some.T, np.float32)
     low, high = columns.min(), columns.max()
     # Comparisons with NaN are false.
     if not (low >= 0 and high <= 1):

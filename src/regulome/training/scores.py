@@ -106,11 +106,16 @@ def labelled_scores(
 
 def evaluate_scores(run: Run, found: LabelledScores, split: str) -> Multilabel:
     """Compute the metrics of many labels, with the thresholds that the run chose on its validation part."""
-    thresholds = None
-    if split != "valid" and (run.path / FEATURES).exists():
-        table = pl.read_csv(run.path / FEATURES, separator="\t", columns=["threshold"], infer_schema_length=None)
-        thresholds = table["threshold"].cast(pl.Float32).fill_null(np.nan).to_numpy()
+    thresholds = None if split == "valid" else tuned_thresholds(run)
     return multilabel(found.values, found.truth, described(run.info), rows=found.rows, thresholds=thresholds)
+
+
+def tuned_thresholds(run: Run) -> npt.NDArray[np.float32] | None:
+    """Return the threshold of each label that the run chose on its validation part; None where it has none."""
+    if not (run.path / FEATURES).exists():
+        return None
+    table = pl.read_csv(run.path / FEATURES, separator="\t", columns=["threshold"], infer_schema_length=None)
+    return table["threshold"].cast(pl.Float32).fill_null(np.nan).to_numpy()
 
 
 def described(info: RunInfo) -> pl.DataFrame:
