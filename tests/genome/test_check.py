@@ -5,6 +5,7 @@ from pathlib import Path
 import pybigtools
 import pysam
 import pytest
+from tests.genome.two_bit_writer import write_two_bit
 
 from regulome.errors import InputError
 from regulome.genome.check import check_files
@@ -84,6 +85,8 @@ def test_kinds_by_content(inputs, tmp_path):
         "h.bed": ("chr1\t0\t5\n", "peaks"),
         "i.txt": ("chr1\t1000\n", "sizes"),
         "j.csv": ("A,1\nB,2\n", "expression"),
+        "m.txt": (">chr1\nACGT\n", "FASTA"),
+        "n.fna": ("ACGT\n", "FASTA"),
     }
     for name, (text, kind) in contents.items():
         (tmp_path / name).write_text(text)
@@ -227,3 +230,41 @@ def test_genes_without_gene_records(inputs):
     assert one(findings, "has no gene records").severity == "warning"
     (inputs / "none.gtf").write_text(GTF.replace("\tgene\t", "\texon\t"))
     assert one(check_files([inputs / "none.gtf"]), "has no transcript records").severity == "error"
+
+
+def test_genomes_are_looked_through(inputs):
+    text = f">1\n{'ACGTN' * 2_000}\n>2\n{'A' * 8_000}\n"
+    (inputs / "x.fa.gz").write_bytes(gzip.compress(text.encode()))
+    write_two_bit(inputs / "x.2bit", {"chr1": "ACGT" * 2_500, "chr2": "N" * 8_000})
+    findings = check_files([inputs / "genes.gtf", inputs / "x.fa.gz", inputs / "x.2bit", inputs / "H3K27ac.bw"])
+    assert grave(findings) == []
+    notes = [f.problem for f in findings]
+    assert "FASTA: 18,000 bases in 2 sequences (named like 1), 11.1% of them unknown" in notes
+    assert "2bit: 18,000 bases in 2 sequences (named like chr1), 44.4% of them unknown" in notes
+    (inputs / "other.fa").write_text(">chr1\nACGT\n>chr2\nACGT\n")
+    findings = check_files([inputs / "H3K27ac.bw", inputs / "other.fa"])
+    assert "chr1 has 4 against 10,000 bases" in one(findings, "another assembly").problem
+
+
+def test_all_problems_of_a_genome_are_listed(inputs):
+    path = inputs / "bad.fa"
+    path.write_text("?\n>chr1\nACEG\n>chr2\n>chr1\nAC-G\n")
+    findings = grave(check_files([path]))
+    assert [f.severity for f in findings] == ["error"] * 5
+    assert one(findings, "'E' at position 3 (line 3)").record == "chr1"
+    for word in ("text before the first >", "'-' at position 3 (line 6)", "the name is used twice", "has no sequence"):
+        one(findings, word)
+    path.write_text("".join(f">s{i}\nMEV\n" for i in range(50)))
+    assert one(check_files([path]), "more wrong").problem == "30 more wrong records, 50 in all"
+    path.write_text(">chr1\nNNNN\n")
+    assert one(check_files([path]), "all bases are N").severity == "warning"
+    path.write_text(">chr1\nACGT\n")
+    (inputs / "bad.fa.fai").write_text("chr1\t5\t6\t5\t6\n")
+    assert one(check_files([path]), "index bad.fa.fai contradicts it").severity == "warning"
+    (inputs / "cut.2bit").write_bytes(write_two_bit(inputs / "x.2bit", {"chr1": "ACGT" * 100}).read_bytes()[:-3])
+    assert one(check_files([inputs / "cut.2bit"]), "ends early").record == "chr1"
+
+
+def test_many_short_sequences_are_no_genome(inputs):
+    (inputs / "reads.fa").write_text("".join(f">s{i}\nACGT\n" for i in range(200)))
+    assert grave(check_files([inputs / "genes.gtf", inputs / "reads.fa"])) == []

@@ -76,11 +76,9 @@ def map_codes(path: Path, read: Callable[[], Reader]) -> CodeFile:
     Raises:
         InputError: The source is not right, or the cache cannot be written.
     """
-    resolved = path.resolve()
-    digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
     file = cache_folder() / f"{path.name}-{digest}.codes"
-    stat = path.stat()
-    source = {"path": str(resolved), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    source = _identify(path)
     if found := _open(file, source):
         return found
     try:
@@ -96,15 +94,21 @@ def map_codes(path: Path, read: Callable[[], Reader]) -> CodeFile:
             logger.info(f"{path.name}: {why}; its bases go to {file}, which later runs open at once")
             with new_file(file) as partial:
                 _write(partial, source, read())
+                if _identify(path) != source:
+                    raise InputError("changed while it was read", file=path, cure="wait until it is complete")
     except OSError as error:
         problem = f"cannot be written: {error.strerror or error}"
         cure = _CURE if error.errno == errno.ENOSPC else "set REGULOME_CACHE to a folder that can be written to"
         raise InputError(problem, file=error.filename or file, cure=cure) from error
     found = _open(file, source)
     if found is None:
-        cure = "wait until the source is complete, and give the genome a name of its own"
-        raise InputError("changed while it was read", file=path, cure=cure)
+        raise InputError("was replaced or removed while it was made", file=file, cure="try again")
     return found
+
+
+def _identify(path: Path) -> dict[str, object]:
+    stat = path.stat()
+    return {"path": str(path.resolve()), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
 def _write(file: Path, source: dict[str, object], reader: Reader) -> None:
