@@ -121,7 +121,11 @@ def open_weights(
     marks = weights.hyperparameters.get("marks")
     size = {"length": length or weights.hyperparameters.get("length", 101)} if marks is None else {"bins": bins}
     network = create(weights.model, **{**weights.hyperparameters, **size, **hyperparameters})
-    network.load_state_dict(weights.state)
+    try:
+        network.load_state_dict(weights.state)
+    except RuntimeError as error:
+        settings = ", ".join(f"{name} {value}" for name, value in {**size, **hyperparameters}.items())
+        raise InputError(f"its weights do not fit a {weights.model} with {settings}", file=path) from error
     unknown: Any = getattr(network, "unknown", 0.0)
     return Predictor(OneHot(unknown) if marks is None else Preprocess(marks), network).to(device).eval()
 
@@ -209,8 +213,7 @@ def _compare(weights: Weights, path: Path) -> None:
     with torch.device("meta"):
         bins = {"bins": 100} if "marks" in weights.hyperparameters else {}
         network = create(weights.model, **weights.hyperparameters, **bins)
-    # What counts a normalisation's batches is no weight.
-    expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items() if tensor.ndim}
+    expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: list(tensor.shape) for name, tensor in weights.state.items()}
     wrong = {
         "missing": [name for name in expected if name not in given],
