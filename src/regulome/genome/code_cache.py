@@ -151,7 +151,11 @@ def _alone(file: Path) -> Iterator[bool]:
         try:
             if fcntl is None:
                 raise OSError
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.info(f"{file.name}: another process makes it; waiting for that")
+                fcntl.flock(stream, fcntl.LOCK_EX)
             locked = True
         except OSError:
             locked = False
