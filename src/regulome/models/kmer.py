@@ -92,8 +92,10 @@ class KmerLogisticRegression(nn.Module):
         check_count("length", length)
         self.C = check_number("C", C, low=0)
         self.counts = KmerCounts(k_min, k_max)
-        self.register_buffer("mean", torch.zeros(self.counts.number))
-        self.register_buffer("std", torch.ones(self.counts.number))
+        # Until it is fitted: what random letters have, nearly.
+        expected = torch.cat([torch.full((4**k,), max(length - k + 1, 1) / 4**k) for k in range(k_min, k_max + 1)])
+        self.register_buffer("mean", expected)
+        self.register_buffer("std", expected.sqrt())
         self.linear = nn.Linear(self.counts.number, targets)
 
     def forward(self, x: Tensor) -> Tensor:
