@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from regulome.catalog.weights import DEEPCHROME_MARKS, load_weights, open_weights
+from regulome.catalog.weights import DEEPCHROME_MARKS, Weights, load_weights, open_weights
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.training import evaluation, prediction
@@ -33,7 +33,9 @@ def predict(
     """Predict a part of a dataset with a run, or with published weights.
 
     Weights say nothing of their marks: five are taken to be those of the published DeepChrome tables, found in the
-    dataset by name; any other number must be the dataset's own, in its order.
+    dataset by name; any other number must be the dataset's own, in its order. Nor do they say what the outputs of a
+    network on sequences are: they must be the dataset's features, in its order. Such a dataset is predicted on the
+    strand as it lies.
 
     Args:
         source: A run, its folder, or a file of weights (see :func:`regulome.catalog.load_weights`).
@@ -57,8 +59,12 @@ def predict(
     order = prediction.match_marks(info, data)
     rows, parts = _rows(data, split)
     where = choose_device(device)
-    logger.info("%s: %s with the marks %s", source, info.model, ", ".join(info.marks))
-    model = open_weights(source, bins=info.bins, device=where)
+    if data.line == "sequence":
+        logger.info("%s: %s on %s bp, %d features", source, info.model, f"{info.length:,}", len(info.target_names))
+        model = open_weights(source, length=info.length, device=where)
+    else:
+        logger.info("%s: %s with the marks %s", source, info.model, ", ".join(info.marks))
+        model = open_weights(source, bins=info.bins, device=where)
     values = prediction.predict_dataset([model], data, rows, task=info.task, mark_order=order, device=where)
     return prediction.as_table(info, data, rows, parts, values)
 
@@ -75,11 +81,21 @@ def evaluate(
         return evaluation.evaluate(source, dataset, split=split, device=device)
     table = predict(source, dataset, split, device=device)
     names = [name.removesuffix("_true") for name in table.columns if name.endswith("_true")]
-    return evaluation.evaluate_table(table, names or ["expression"], "classification")
+    line = "expression" if dataset is None else prediction.as_dataset(dataset).line
+    return evaluation.evaluate_table(table, names or ["expression"], "classification", line=line)
 
 
 def _describe(path: Path, dataset: Dataset) -> RunInfo:
     weights = load_weights(path)
+    if ("marks" not in weights.hyperparameters) != (dataset.line == "sequence"):
+        raise InputError(
+            f"{weights.model} takes {'marks' if 'marks' in weights.hyperparameters else 'DNA'}, the dataset is of the "
+            f"line {dataset.line!r}",
+            file=path,
+            cure="name a dataset of the other line",
+        )
+    if dataset.line == "sequence":
+        return _describe_sequence(path, weights, dataset)
     count = int(weights.hyperparameters["marks"])
     if count == len(DEEPCHROME_MARKS):
         marks = list(DEEPCHROME_MARKS)
@@ -99,6 +115,26 @@ def _describe(path: Path, dataset: Dataset) -> RunInfo:
         bins=PUBLISHED_BINS,
         bin_size=PUBLISHED_BIN_SIZE,
         target_names=dataset.target_names or ["expression"],
+        members=[0],
+    )
+
+
+def _describe_sequence(path: Path, weights: Weights, dataset: Dataset) -> RunInfo:
+    count = int(weights.hyperparameters["targets"])
+    if count != len(dataset.target_names):
+        raise InputError(
+            f"gives {count} outputs, the dataset has {len(dataset.target_names)} features",
+            file=path,
+            cure="prepare a dataset with the features that the weights were trained on, in their order",
+        )
+    return RunInfo(
+        recipe="published weights",
+        model=weights.model,
+        line="sequence",
+        task="classification",
+        length=dataset.length,
+        features=dataset.features.to_dicts(),
+        target_names=dataset.target_names,
         members=[0],
     )
 
