@@ -24,12 +24,15 @@ from regulome.cli import (
     evaluate,
     explain,
     models,
+    mutate,
     predict,
     prepare,
+    profile,
     recipes,
     report,
     simulate,
     train,
+    variants,
 )
 from regulome.errors import RegulomeError
 
@@ -46,7 +49,10 @@ app = typer.Typer(
     epilog="Every verb takes --debug (show where an error came from) and --quiet (say only what is wrong).",
 )
 
-for module in (models, recipes, check, train, evaluate, compare, predict, explain, report, demo):
+for module in (
+    *(models, recipes, check, train, evaluate, compare, predict, variants),
+    *(explain, mutate, profile, report, demo),
+):
     app.command(rich_help_panel=module.PANEL)(module.command)
 app.add_typer(simulate.app, rich_help_panel="From files to datasets")
 app.add_typer(prepare.app, rich_help_panel="From files to datasets")

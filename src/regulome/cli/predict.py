@@ -1,4 +1,4 @@
-"""`regulome predict`: a table of predictions from a run or from published weights."""
+"""`regulome predict`: predictions for a dataset, for regions, for sequences, or along a genome."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from regulome.cli.options import Device, Out, Overwrite
+from regulome.cli.options import BothStrands, Device, Fasta, Features, Genome, Out, Overwrite, SkipInvalid, words
+from regulome.errors import InputError
 
 PANEL = "From datasets to answers"
 
@@ -19,18 +20,90 @@ def command(
         Path | None, typer.Argument(metavar="[DATASET]", help="A dataset folder; the run's own when not given.")
     ] = None,
     split: Annotated[str, typer.Option(help="Part of the dataset: train, valid, test or all.")] = "test",
+    bed: Annotated[Path | None, typer.Option(help="Instead of a dataset: regions of --genome.")] = None,
+    fasta: Fasta = None,
+    genome: Genome = None,
+    features: Features = "",
+    pad: Annotated[
+        bool, typer.Option("--pad", help="With --fasta: take the middle of longer records, pad shorter ones with N.")
+    ] = False,
+    chromosomes: Annotated[str, typer.Option(help="Tracks: only these chromosomes.")] = "",
+    regions: Annotated[str, typer.Option(help="Tracks: only these places, a BED file or chr20:1,000-2,000.")] = "",
+    stride: Annotated[int, typer.Option(help="Tracks: bases per bin.")] = 200,
+    smooth: Annotated[int, typer.Option(help="Tracks: bases of a moving average; 0 for none.")] = 0,
+    both_strands: BothStrands = None,
     device: Device = "auto",
+    skip_invalid: SkipInvalid = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Predict examples: region, id, then for each output its value and, where known, the truth."""
-    from regulome.catalog import predict
-    from regulome.storage import check_target
-    from regulome.training import write_table
+    """Predict examples: region, id, then for each output its value and, where known, the truth.
 
-    check_target(out, overwrite=overwrite)
-    table = predict(run, dataset, split, device=device)
-    write_table(table, out, overwrite=overwrite)
-    print(out)
+    A run on DNA predicts new places too: --bed with --genome, or --fasta, to a table; --genome alone to bigWig
+    tracks, one for each feature (--out NAME.bw for one feature, a folder for several).
+    """
+    if bed is None and fasta is None and genome is None:
+        from regulome.catalog import predict
+        from regulome.storage import check_target
+        from regulome.training import write_table
+
+        _only("--genome", features=features, pad=pad, chromosomes=chromosomes, regions=regions, smooth=smooth)
+        check_target(out, overwrite=overwrite)
+        write_table(predict(run, dataset, split, device=device), out, overwrite=overwrite)
+        print(out)
+        return
+    if dataset is not None:
+        raise InputError("a dataset was given together with --bed, --fasta or --genome", cure="give one of them")
+    if bed is not None or fasta is not None:
+        from regulome.training import predict_regions
+
+        _only("--genome alone, for tracks", chromosomes=chromosomes, regions=regions, smooth=smooth)
+        predict_regions(
+            run,
+            out,
+            bed=bed,
+            fasta=fasta,
+            genome=genome,
+            features=words(features) or None,
+            pad=pad,
+            both_strands=both_strands,
+            device=device,
+            skip_invalid=skip_invalid,
+            overwrite=overwrite,
+        )
+        print(out)
+        return
+    from regulome.training import predict_tracks
+
+    assert genome is not None
+    places: Path | list[str] | None = Path(regions) if Path(regions).is_file() else _places(regions)
+    tracks = predict_tracks(
+        run,
+        genome,
+        out,
+        features=words(features) or None,
+        chromosomes=words(chromosomes) or None,
+        regions=places,
+        stride=stride,
+        smooth=smooth,
+        both_strands=both_strands,
+        device=device,
+        overwrite=overwrite,
+    )
+    for track in tracks:
+        print(track)
+
+
+def _places(text: str) -> list[str] | None:
+    """Split places at commas that do not stand between the digits of a number."""
+    import re
+
+    return re.split(r",(?!\d{3}\b)", text) if text else None
+
+
+def _only(what: str, **options: object) -> None:
+    for name, value in options.items():
+        if value:
+            raise InputError(f"--{name.replace('_', '-')} goes with {what}", cure="leave it away")
 
 
 command.__name__ = "predict"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from regulome.cli.options import Out, Overwrite, SkipInvalid, pairs, words
+from regulome.cli.options import ManyFiles, Out, Overwrite, SkipInvalid, pairs, words
 from regulome.errors import InputError
 
 T = TypeVar("T")
@@ -120,7 +120,110 @@ def expression(
     print(dataset.path)
 
 
-def _needed(value: T | None, option: str) -> T:
+@app.command(cls=ManyFiles)
+def sequence(
+    out: Out,
+    genome: Annotated[Path | None, typer.Option(help="FASTA (plain, gzip, bgzip) or 2bit.")] = None,
+    peaks: Annotated[
+        list[str],
+        typer.Option(metavar="FILES...", help="BED, narrowPeak or broadPeak, FILE or NAME=FILE; one feature per name."),
+    ] = [],  # noqa: B006
+    examples: Annotated[
+        Literal["bins", "peaks"], typer.Option(help="DeepSEA's bins, or windows around the peaks' summits.")
+    ] = "bins",
+    bin: Annotated[int, typer.Option(help="Bases per bin.")] = 200,
+    length: Annotated[int, typer.Option(help="Bases per window.")] = 1000,
+    overlap: Annotated[float, typer.Option(help="Share of a bin that a peak must cover to label it.")] = 0.5,
+    merge_peaks: Annotated[
+        bool, typer.Option("--merge-peaks", help="Count what all peaks of a feature cover of a bin together.")
+    ] = False,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table of the features: name, and any of cell, assay, treatment, group.")
+    ] = None,
+    group: Annotated[
+        str, typer.Option(help="Only features of this group make a window worth keeping; `any` counts all.")
+    ] = "TF",
+    negatives: Annotated[
+        str | None,
+        typer.Option(
+            help="Examples without labels: none, all, random, gc-matched, shuffle or a BED file; default: none for "
+            "bins, shuffle for peaks."
+        ),
+    ] = None,
+    ratio: Annotated[float, typer.Option(help="Negatives per positive.")] = 1.0,
+    chromosomes: Annotated[str, typer.Option(help="Use these chromosomes only: chr1,chr2.")] = "",
+    exclude_chromosomes: Annotated[str, typer.Option(help="Leave these chromosomes out.")] = "",
+    blacklist: Annotated[
+        list[Path],
+        typer.Option(metavar="FILES...", help="BED of regions; windows that touch one are left out."),
+    ] = [],  # noqa: B006
+    ends: Annotated[
+        Literal["pad", "drop"], typer.Option(help="Windows that leave their chromosome: pad with N, or drop.")
+    ] = "pad",
+    max_unknown: Annotated[float, typer.Option(help="Leave out windows with a larger share of unknown letters.")] = 0.5,
+    margin: Annotated[int, typer.Option(help="Bases stored beside the windows, for shifts in training.")] = 100,
+    published: Annotated[
+        Literal["deepsea", "deepbind", "demo", "basset"] | None,
+        typer.Option(help="Read published files of this layout instead."),
+    ] = None,
+    train: Annotated[Path | None, typer.Option(help="With --published: training file.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="With --published: validation file.")] = None,
+    test: Annotated[Path | None, typer.Option(help="With --published: test file.")] = None,
+    negatives_per_positive: Annotated[
+        int, typer.Option(help="With --published deepbind: shuffles of each positive.")
+    ] = 1,
+    valid_fraction: Annotated[
+        float, typer.Option(help="With --published: share of the training file that validates, without --valid.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of negatives, shuffles and of what validates.")] = 0,
+    skip_invalid: SkipInvalid = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Windows of DNA, and which chromatin features they carry."""
+    if published:
+        from regulome.datasets import prepare_published_sequence
+
+        dataset = prepare_published_sequence(
+            published,
+            train,
+            valid,
+            test,
+            out,
+            seed=seed,
+            negatives_per_positive=negatives_per_positive,
+            valid_fraction=valid_fraction,
+            overwrite=overwrite,
+        )
+    else:
+        from regulome.datasets import prepare_sequence
+
+        dataset = prepare_sequence(
+            _needed(genome, "--genome", "sequence"),
+            _needed(peaks or None, "--peaks", "sequence"),
+            out,
+            examples=examples,
+            bin=bin,
+            length=length,
+            overlap=overlap,
+            merge_peaks=merge_peaks,
+            metadata=metadata,
+            group=group,
+            negatives=negatives,
+            ratio=ratio,
+            chromosomes=words(chromosomes),
+            exclude_chromosomes=words(exclude_chromosomes),
+            blacklist=blacklist,
+            ends=ends,
+            max_unknown=max_unknown,
+            margin=margin,
+            seed=seed,
+            skip_invalid=skip_invalid,
+            overwrite=overwrite,
+        )
+    print(dataset.path)
+
+
+def _needed(value: T | None, option: str, line: str = "expression") -> T:
     if value is None:
-        raise InputError(f"{option} is missing", cure="see regulome prepare expression --help")
+        raise InputError(f"{option} is missing", cure=f"see regulome prepare {line} --help")
     return value

@@ -24,6 +24,19 @@ def expression(
     print(simulate_expression(out, seed=seed, size=size, overwrite=overwrite))
 
 
+@app.command()
+def sequence(
+    out: Out,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 0,
+    size: Annotated[Literal["small", "medium"], typer.Option(help="How much genome.")] = "small",
+    overwrite: Overwrite = False,
+) -> None:
+    """A genome, peaks of several features with planted motifs, and variants that break or make them."""
+    from regulome.datasets import simulate_sequence
+
+    print(simulate_sequence(out, seed=seed, size=size, overwrite=overwrite))
+
+
 @app.callback()
 def _lines() -> None:
     """Make a small world with planted truth."""

@@ -6,7 +6,9 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "comparison_figure": "figures.comparison",
+        "mutation_figures": "mutation_figures",
         "report": "write",
         "save_figure": "figures.style",
+        "write_probability_table": "probability_table",
     },
 )
