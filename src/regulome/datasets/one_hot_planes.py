@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Bytes = npt.NDArray[np.uint8]
 
 #: About how many bytes of a file's array are in memory at a time; what is made of them takes about as much again.
-BUDGET = 64 << 20
+BUDGET = 32 << 20
 #: The code of a letter that is not known.
 UNKNOWN = 4
 

@@ -105,8 +105,14 @@ def prepare_published_sequence(
     else:
         parts = open_basset(files)
     _agree(parts)
+    # In a function of its own: the table of examples that the writer holds is gone before it is read again.
+    _convert(layout, files, parts, Path(out), seed, overwrite)
+    return open_dataset(out)
+
+
+def _convert(layout: str, files: Mapping[str, Path], parts: list[Part], out: Path, seed: int, overwrite: bool) -> None:
     with new_sequence_dataset(out, length=parts[0].length, overwrite=overwrite) as writer:
-        _write(writer, parts, Path(out).absolute().parent)
+        _write(writer, parts, out.absolute().parent)
         writer.finish(
             regions=_regions(parts),
             target_names=parts[0].features["name"].to_list(),
@@ -120,7 +126,6 @@ def prepare_published_sequence(
                 "parts": [{"split": part.split, "examples": part.examples, **part.record} for part in parts],
             },
         )
-    return open_dataset(out)
 
 
 def _agree(parts: list[Part]) -> None:
@@ -165,7 +170,7 @@ def _regions(parts: list[Part]) -> pl.DataFrame:
     ids = [_ids(part) for part in parts]
     split = [pl.repeat(part.split, part.examples, eager=True) for part in parts]
     table = pl.DataFrame({"id": pl.concat(ids), "split": pl.concat(split)})
-    if table["id"].is_duplicated().any():
+    if any(part.ids is not None for part in parts) and table["id"].is_duplicated().any():
         table = table.with_columns(id=pl.format("{}_{}", "split", "id"))
     return table.with_columns(chrom=pl.lit(UNKNOWN_CHROMOSOME), start=pl.lit(-1), end=pl.lit(-1), strand=pl.lit("."))
 
