@@ -39,6 +39,24 @@ def test_the_published_protocols():
         assert (inputs.transform, inputs.scale, inputs.orient) == ("none", "none", False)
 
 
+def test_the_published_protocols_of_sequences():
+    training = load_recipe("deepsea-published").training
+    assert (training.optimizer, training.momentum, training.weight_decay) == ("sgd", 0.9, 5e-7)
+    assert (training.max_norm, training.max_norm_layers, training.l1) == (0.9, "last-hidden", 1e-8)
+    training = load_recipe("danq-published").training
+    assert (training.optimizer, training.batch_size, training.epochs) == ("rmsprop", 100, 60)
+    for name in ("demo-cnn", "demo-rnn", "demo-cnn-rnn"):
+        training = load_recipe(f"{name}-published").training
+        assert (training.optimizer, training.learning_rate, training.batch_size) == ("adam", 1e-2, 256)
+        assert (training.schedule, training.schedule_factor, training.schedule_epochs) == ("step", 0.5, 10)
+        assert (training.gradient_clamp, training.epochs) == (5.0, 50)
+    training = load_recipe("bigru-published").training
+    assert (training.optimizer, training.learning_rate, training.epochs) == ("adam", 1e-3, 61)
+    sequences = {recipe.name for recipe in list_recipes() if recipe.line == "sequence"}
+    assert {"deepsea", "danq", "danq-jaspar", "basset", "deepbind", "gru", "clockwork-rnn"} <= sequences
+    assert "kmer-logistic-regression" in sequences
+
+
 def test_settings_replace_the_recipes():
     recipe = load_recipe(
         "deepchrome", ["training.epochs=5", "training.optimizer=sgd", "model.hyperparameters.hidden=[20, 10]"]

@@ -83,11 +83,15 @@ def validate(
     place = np.full(len(dataset), -1, np.int64)
     place[rows] = np.arange(len(rows))
     outputs = torch.zeros((len(rows), targets), device=fabric.device)
+    both = recipe.input.both_strands
     predictor.eval()
     with torch.no_grad():
         for batch in batches:
             where = torch.as_tensor(place[batch.index.cpu().numpy()], device=fabric.device)
-            outputs[where] = _logits(predictor, batch.inputs, dataset.task, both_strands=recipe.input.both_strands)
+            if both:
+                outputs[where] = predict_batch(predictor, batch.inputs, dataset.task, both_strands=True)
+            else:
+                outputs[where] = predictor(batch.inputs).float()
     if fabric.world_size > 1:
         # Every example is 0 in all processes but one.
         outputs = fabric.all_reduce(outputs, reduce_op="sum")
@@ -98,9 +102,13 @@ def validate(
             cure="lower training.learning_rate or set training.gradient_clip",
         )
     truth = np.array(dataset.targets[rows], np.float32)
+    # Means over strands are probabilities already: they are scored as they are, and have logits for the loss.
+    labels = dataset.task == "classification"
+    predicted = torch.sigmoid(outputs) if labels and not both else outputs
+    logits = torch.logit(outputs, eps=1e-7) if labels and both else outputs
     weight = None if loss.positive_weight is None else loss.positive_weight.cpu()
-    value = Loss(dataset.task, weight)(outputs, torch.from_numpy(truth))
-    return Validation(float(value), validation_scores(dataset.task, truth, outputs))
+    value = Loss(dataset.task, weight)(logits, torch.from_numpy(truth))
+    return Validation(float(value), _scores(dataset.task, truth, predicted))
 
 
 def thinned(rows: npt.NDArray[np.int64], targets: int) -> npt.NDArray[np.int64]:
@@ -111,14 +119,6 @@ def thinned(rows: npt.NDArray[np.int64], targets: int) -> npt.NDArray[np.int64]:
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def _logits(predictor: nn.Module, inputs: torch.Tensor, task: str, *, both_strands: bool) -> torch.Tensor:
-    if not both_strands:
-        output: torch.Tensor = predictor(inputs).float()
-        return output
-    mean = predict_batch(predictor, inputs, task, both_strands=True)
-    return mean if task == "regression" else torch.logit(mean, eps=1e-7)
-
-
 def validation_scores(task: str, truth: npt.NDArray[np.float32], output: torch.Tensor) -> dict[str, float | None]:
     """Return AUROC and average precision (classification) or Pearson's correlation, as :class:`Validation` has them.
 
@@ -127,11 +127,16 @@ def validation_scores(task: str, truth: npt.NDArray[np.float32], output: torch.T
         truth: [examples, targets].
         output: Logits or values, [examples, targets].
     """
+    return _scores(task, truth, torch.sigmoid(output) if task == "classification" else output)
+
+
+def _scores(task: str, truth: npt.NDArray[np.float32], predicted: torch.Tensor) -> dict[str, float | None]:
+    """The same of probabilities or values."""
     if task == "classification":
-        auroc, auprc = rank_features(torch.sigmoid(output).numpy(), truth)
+        auroc, auprc = rank_features(predicted.numpy(), truth)
         return {"auroc": _mean(auroc), "auprc": _mean(auprc)}
     once = np.ones((1, len(truth)))
-    columns = zip(truth.T.astype(np.float64), output.numpy().T.astype(np.float64), strict=True)
+    columns = zip(truth.T.astype(np.float64), predicted.numpy().T.astype(np.float64), strict=True)
     return {"pearson": _mean(np.array([metrics.pearson(y, s, once)[0] for y, s in columns]))}
 
 
