@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Motif:
     def __len__(self) -> int:
         return len(self.pattern)
 
-    @property
+    @cached_property
     def probabilities(self) -> Floats:
         """[position, letter]: A, C, G, T."""
         rows = np.empty((len(self), 4))
@@ -46,17 +47,17 @@ class Motif:
             rows[i, ["ACGT".index(base) for base in bases]] = together / len(bases)
         return rows
 
-    @property
+    @cached_property
     def scores(self) -> Floats:
         """Bits over a uniform background: [position, letter]; letter 4 is unknown and never part of a match."""
         return np.concatenate([np.log2(self.probabilities * 4), np.full((len(self), 1), -100.0)], axis=1)
 
-    @property
+    @cached_property
     def threshold(self) -> float:
         """The score from which on a sequence is a match."""
         return float(_MATCH * self.scores.max(axis=1).sum())
 
-    @property
+    @cached_property
     def core(self) -> npt.NDArray[np.int64]:
         """The positions where one base is wanted: another one there ends any match."""
         return np.flatnonzero(self.probabilities.max(axis=1) >= _STRONG)
