@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "comparison_figure": "figures.comparison",
-        "mutation_figures": "mutation_figures",
+        "mutation_figures": "mutation_pictures",
         "report": "write",
         "save_figure": "figures.style",
         "write_probability_table": "probability_table",
