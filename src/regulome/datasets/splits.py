@@ -274,11 +274,14 @@ def _mixed(dataset: Dataset, parts: Assignment) -> bool:
 def _tell_mixed(dataset: Dataset, parts: Assignment, name: str) -> None:
     if not _mixed(dataset, parts):
         return
-    if name == "blocks":
+    known = dataset.regions["chrom"] != UNKNOWN_CHROMOSOME
+    if not known.any():
+        logger.info("where the examples lie is not known: that parts do not overlap is taken from the files")
+    elif name == "blocks":
         logger.info("the split 'blocks' divides chromosomes; windows of different parts are a window's width apart")
     else:
         logger.warning(
-            "the split %r has chromosomes in more than one part: overlapping windows of neighbouring genes can be on "
-            "both sides, and scores can be too good",
+            "the split %r has chromosomes in more than one part: overlapping windows can be on both sides, and scores "
+            "can be too good",
             name,
         )
