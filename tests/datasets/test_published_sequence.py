@@ -181,6 +181,14 @@ def test_damaged_compressed_data(tmp_path):
     fails(r"test\.mat: (its compressed data is damaged|is cut short|.*no)", "deepsea", tmp_path, None, None, path)
 
 
+def test_a_wrong_checksum_at_the_end_of_compressed_data(tmp_path):
+    path = write_v5(tmp_path / "test.mat", "test", *plant(50), do_compression=True)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    fails(r"test\.mat: its compressed data is damaged", "deepsea", tmp_path, None, None, path)
+
+
 def test_wrong_keys_and_shapes(tmp_path):
     path = write_v5(tmp_path / "x.mat", "valid", *plant(5))
     fails(

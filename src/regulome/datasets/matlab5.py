@@ -124,6 +124,7 @@ class MatlabPlane:
             for row in range(0, rows, step):
                 n = min(step, rows - row)
                 yield row, 0, np.frombuffer(source.take(n * line), dtype).reshape(n, channels, examples)
+            source.finish()
 
 
 class _Source:
@@ -143,6 +144,17 @@ class _Source:
             taken[filled : filled + len(piece)] = piece
             filled += len(piece)
         return taken
+
+    def finish(self) -> None:
+        """Go to the end of a compressed element: its checksum stands there."""
+        inflater = self._inflater
+        try:
+            while inflater is not None and not inflater.eof:
+                waiting = inflater.unconsumed_tail or self._stream.read(min(_PIECE, self._left))
+                self._left -= 0 if inflater.unconsumed_tail else len(waiting)
+                inflater.decompress(_whole(waiting, 1, self.path), _PIECE)
+        except zlib.error:
+            raise InputError("its compressed data is damaged", file=self.path, cure=_DAMAGED) from None
 
     def _next(self, most: int) -> bytes:
         if self._inflater is None:
@@ -232,7 +244,7 @@ class _Small(_Source):
     """Values that stand in their tag."""
 
     def __init__(self, source: _Source, data: bytes) -> None:
-        self.path, self._data = source.path, data
+        self.path, self._data, self._inflater = source.path, data, None
 
     def take(self, size: int) -> bytearray:
         taken, self._data = self._data[:size], self._data[size:]
