@@ -10,6 +10,14 @@ Edges = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 
+def distinct(values: Integers) -> Integers:
+    """Sort numbers and keep each once; many times as fast as ``np.unique``, which hashes them."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
 def needed_bases(overlap: float, bin: int) -> int:
     """Return how many bases of a bin a peak must cover: ``overlap`` of it, rounded up, at least one."""
     return max(1, int(np.ceil(round(overlap * bin, 6))))
@@ -35,7 +43,7 @@ def label_bins(starts: Edges, ends: Edges, *, bin: int, n_bins: int, needed: int
     begins, stops = starts.astype(np.int64), ends.astype(np.int64)
     first = np.maximum(-(-(begins + least) // bin) - 1, 0)
     last = np.minimum((stops - least) // bin, n_bins - 1)
-    bins = np.unique(_ranges(first, np.where(stops - begins >= least, last + 1, first)))
+    bins = distinct(_ranges(first, np.where(stops - begins >= least, last + 1, first)))
     return bins[covered_bases(starts, ends, bins * bin, bin) >= needed] if together else bins
 
 
@@ -59,7 +67,7 @@ def label_places(
         return np.flatnonzero(covered_bases(starts, ends, places, width) >= needed)
     first = np.searchsorted(places, starts.astype(np.int64) + needed - width, side="left")
     stop = np.searchsorted(places, ends.astype(np.int64) - needed, side="right")
-    return np.unique(_ranges(first, np.where(ends - starts >= needed, stop, first)))
+    return distinct(_ranges(first, np.where(ends - starts >= needed, stop, first)))
 
 
 def _ranges(first: Integers, stop: Integers) -> Integers:

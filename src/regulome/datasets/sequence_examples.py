@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from regulome.datasets.background import choose, choose_alike, composition
 from regulome.datasets.peak_features import Peaks
-from regulome.datasets.peak_labels import Edges, Integers, Mask, label_bins, label_places, touches
+from regulome.datasets.peak_labels import Edges, Integers, Mask, distinct, label_bins, label_places, touches
 from regulome.datasets.sequence_plan import SequencePlan
 
 #: What an example is: labelled by a peak, chosen or kept without one, a positive shuffled, or given as a negative.
@@ -89,7 +89,7 @@ class Chromosome:
             centres = self._background(found.centres[found.origins == POSITIVE])
             found = _with(found, centres, BACKGROUND)
         elif self.plan.given is not None:
-            centres = np.unique(given.summits).astype(np.int64)
+            centres = distinct(given.summits.astype(np.int64))
             found = _with(found, centres[self._usable(centres, count=True)], GIVEN)
         return found
 
@@ -128,7 +128,7 @@ class Chromosome:
     def _summits(self) -> Examples:
         """Windows around the summits of the counted features."""
         plan = self.plan
-        centres = np.unique(self.peaks.summits[self.counted[self.peaks.features]]).astype(np.int64)
+        centres = distinct(self.peaks.summits[self.counted[self.peaks.features]].astype(np.int64))
         pairs = _Pairs(len(self.counted))
         for number, starts, ends, summits in self._features():
             if self.counted[number]:
@@ -191,7 +191,7 @@ class _Pairs:
         self._parts.append(rows * self._features + feature)
 
     def result(self) -> tuple[Integers, Integers]:
-        return np.divmod(np.unique(np.concatenate(self._parts)), self._features)
+        return np.divmod(distinct(np.concatenate(self._parts)), self._features)
 
 
 def _with(found: Examples, centres: Integers, origin: int) -> Examples:
