@@ -25,6 +25,8 @@ CASES = {
     "kmer-vs-sklearn": "kmer_vs_sklearn",
     "deepsea-memory": "deepsea_memory",
     "saturation-mutagenesis": "saturation_mutagenesis",
+    "variants": "variants",
+    "multilabel-metrics": "multilabel_metrics",
 }
 
 

@@ -118,6 +118,7 @@ def expected(world, shifts=(0,), both_strands=True):
 @pytest.mark.parametrize("ending", [".tsv", ".csv.gz", ".parquet"])
 def test_tables_agree_with_strings(world, tmp_path, shifts, both_strands, ending, monkeypatch):
     monkeypatch.setattr(variant_effects, "_RECORDS", 7)
+    monkeypatch.setattr(variant_effects, "_MORE", 1)
     folder, _, rows, weight = world
     out = tmp_path / f"o{ending}"
     scorer = scorer_of(weight, both_strands=both_strands)

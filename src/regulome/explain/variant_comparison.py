@@ -44,9 +44,11 @@ class Effects:
         ]
         if self.rarity is not None:
             columns.append(pl.Series("mean_minus_log10_e", self.rarity))
-        for place, name in enumerate(self.names):
-            columns += [pl.Series(f"{name}_{what}", values[:, place]) for what, values in self.columns.items()]
-        return pl.DataFrame(columns)
+        # One block with a contiguous row for each column: thousands of columns are made at once.
+        names = [f"{name}_{what}" for name in self.names for what in self.columns]
+        block = np.stack([values.T for values in self.columns.values()], axis=1).reshape(len(names), len(self.score))
+        features = pl.DataFrame(block.T, schema=dict.fromkeys(names, pl.Float32))
+        return pl.concat([pl.DataFrame(columns), features], how="horizontal")
 
 
 class Comparer:

@@ -28,8 +28,9 @@ from regulome.training.table_stream import new_table, table_ending
 
 logger = logging.getLogger(__name__)
 
-#: Records whose alleles are scored together.
+#: Records whose alleles are scored together: more where there are few features, because tables like long columns.
 _RECORDS = 512
+_MORE = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def score_variants(
         advance = stack.enter_context(progress("scoring", alleles, "alleles"))
         for sites in variants:
             note(wrong_rows(sites))
-            for part in sites.parts(_RECORDS):
+            for part in sites.parts(max(_RECORDS, _MORE // len(chosen))):
                 placed = placer.place(part)
                 scored = np.flatnonzero(placed.reason == 0)
                 save(placed, scored, comparer.effects(placed.take(scored)))
@@ -211,8 +212,8 @@ def _score_background(
             good = np.flatnonzero(placed.reason == 0)
             rows = good[drawn[done : done + len(good)]]
             done += len(good)
-            for begin in range(0, len(rows), _RECORDS):
-                some = placed.take(rows[begin : begin + _RECORDS])
+            for begin in range(0, len(rows), 4 * _RECORDS):
+                some = placed.take(rows[begin : begin + 4 * _RECORDS])
                 background.add(comparer.effects(some).columns["difference"])
                 advance(len(some))
     logger.info(f"background: {size:,} of {present:,} alleles of {Path(vcf).name}")

@@ -20,6 +20,8 @@ from regulome.training.runs import Run, open_run
 
 #: Windows per batch.
 BATCH_SIZE = 256
+#: Further from 0, the probability of a logit or of its opposite is 0 in float32.
+_CERTAIN = 80.0
 #: Code of a letter → code of its complement: A C G T and unknown.
 _COMPLEMENT = (3, 2, 1, 0, 4)
 
@@ -138,6 +140,8 @@ class Scorer:
     def log_odds(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return ln(p / (1 − p)) of the mean probability p, float32 [n, targets], exact also where p rounds to 1.
 
+        Where several outputs are averaged, those beyond ±80 count as ±80.
+
         Raises:
             InputError: As :meth:`probabilities`; or the run predicts values, which have no odds.
         """
@@ -145,11 +149,14 @@ class Scorer:
             raise InputError("the run predicts values, which have no odds", cure="use a run of the task classification")
 
         def answer(batch: Tensor) -> Tensor:
-            outputs = torch.stack(list(self._outputs(batch)))
-            if len(outputs) == 1:
-                return outputs[0]
-            present = torch.logsumexp(nn.functional.logsigmoid(outputs), 0)
-            return present - torch.logsumexp(nn.functional.logsigmoid(-outputs), 0)
+            if len(self.models) == 1 and not self.both_strands:
+                return next(self._outputs(batch))
+            present, absent = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+            for output in self._outputs(batch):
+                output = output.clamp(-_CERTAIN, _CERTAIN)
+                present = present + torch.sigmoid(output)
+                absent = absent + torch.sigmoid(-output)
+            return torch.log(present) - torch.log(absent)
 
         return self._batches(codes, answer)
 

@@ -94,12 +94,15 @@ def _parquet(path: Path, empty: pl.DataFrame) -> Iterator[Write]:
 
     def save() -> None:
         files.append(parts / f"{len(files):06d}.parquet")
-        pl.concat(waiting).write_parquet(files[-1])
+        pl.concat(waiting).write_parquet(files[-1], row_group_size=rows)
         waiting[:] = [empty]
 
     try:
         yield write
         save()
+        if len(files) == 1:
+            files[0].replace(path)
+            return
         pl.scan_parquet(files).sink_parquet(path, row_group_size=rows)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
