@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -190,9 +191,12 @@ class ClockworkLayer(nn.Module):
                 nothing,
             ]
             parameters = [parameter.contiguous() for parameter in parameters]
-            own_states, _ = torch.rnn_tanh(
-                inputs, states[i].contiguous(), parameters, True, 1, 0.0, self.training, False, False
-            )
+            with warnings.catch_warnings():
+                # cuDNN would like its weights side by side in memory; it copies these few.
+                warnings.filterwarnings("ignore", message="RNN module weights")
+                own_states, _ = torch.rnn_tanh(
+                    inputs, states[i].contiguous(), parameters, True, 1, 0.0, self.training, False, False
+                )
             states[i] = torch.cat((states[i], own_states))
         return torch.cat([held(i, steps) for i in modules], dim=2)
 

@@ -103,8 +103,8 @@ class LogisticRegressions:
             max_iter=_STEPS,
             max_eval=2 * _STEPS,
             history_size=20,
-            tolerance_grad=1e-6,
-            tolerance_change=1e-10,
+            tolerance_grad=1e-5,
+            tolerance_change=1e-8,
             line_search_fn="strong_wolfe",
         )
         solver.step(objective)  # type: ignore[no-untyped-call]
