@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from regulome.errors import InputError
 from regulome.explain.saturation import Saturator, saturate
+from regulome.models import create
 from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor
 
@@ -176,6 +177,39 @@ def test_other_networks_are_exact_too(kind: type[nn.Module], reused: bool) -> No
     answer = saturate(model, codes, batch_size=20)
     assert answer.reused is reused
     np.testing.assert_allclose(answer.mutants, expected(model, codes), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [5, 200])
+@pytest.mark.parametrize(("settings", "reused"), [({}, True), ({"gates": "hard-sigmoid"}, False)])
+def test_an_lstm_goes_on_from_the_states_beside_the_change(settings: dict[str, str], reused: bool, batch: int) -> None:
+    torch.manual_seed(2)
+    model = create("danq", length=70, targets=3, filters=6, kernel=7, pool=4, units=5, hidden=8, **settings)
+    codes = letters(70)
+    answer = saturate(model, codes, batch_size=batch)
+    assert answer.reused is reused
+    np.testing.assert_allclose(answer.mutants, expected(model, codes), atol=1e-5)
+
+
+SMALL: dict[str, tuple[int, dict[str, object], bool]] = {
+    "deepsea": (190, {"filters": [5, 6, 7], "hidden": 9}, True),
+    "basset": (200, {"filters": [5, 6, 7], "hidden": [8, 9]}, True),
+    "demo-cnn": (41, {"filters": [5, 6, 7]}, True),
+    "demo-cnn-rnn": (21, {"filters": 5, "hidden": 4}, False),
+    "demo-rnn": (21, {"hidden": 4}, False),
+    "deepbind": (31, {}, False),
+    "bigru": (31, {}, False),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_published_networks(name: str) -> None:
+    length, sizes, reused = SMALL[name]
+    torch.manual_seed(3)
+    model = warm(create(name, length=length, targets=3, **sizes))
+    codes, unknown = letters(length, 7), float(getattr(model, "unknown", 0.0))
+    answer = saturate(model, codes)
+    assert answer.reused is reused
+    np.testing.assert_allclose(answer.mutants, expected(model, codes, unknown), atol=1e-5)
 
 
 def test_attributes_that_do_not_fit_are_no_chain() -> None:

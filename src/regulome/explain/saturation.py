@@ -15,6 +15,7 @@ from regulome.errors import InputError
 from regulome.explain.as_found import network_name, untouched
 from regulome.explain.chain import Patch, Step, steps_of, walk
 from regulome.explain.chain_ends import End, GoOn, end_of
+from regulome.explain.chain_recurrent import recurrent_end
 from regulome.models.one_hot import OneHot
 
 #: Mutants at a time: along a chain, and where the whole model is evaluated for each.
@@ -52,14 +53,15 @@ class Saturator:
     A substitution reaches only a few positions of a convolution. Where the network begins with a chain of convolutions
     (stride 1), activations, batch normalisation, dropout and maximum pooling, only these positions are computed, layer
     by layer, and the rest is the window's own; behind the chain, Flatten and Linear are given the change only, a
-    maximum over all positions only the patch, and anything else (a recurrent layer) the whole with the patch laid over
-    it. The results are those of evaluating every mutant, up to the rounding of sums in another order. Every other
-    model is evaluated for every mutant.
+    maximum over all positions only the patch, an LSTM goes on from the states beside the change, and anything else gets
+    the whole with the patch laid over it. The results are those of evaluating every mutant, up to the rounding of sums
+    in another order. Every other model is evaluated for every mutant.
 
     A network shows its chain by being a plain ``nn.Sequential``; or by an attribute ``convolutions``, its first layers,
-    with an attribute ``head``, the layers that follow, or a method ``after_convolutions`` that goes on with their
-    output [batch, channels, positions]. The chain's answer for each window is compared with the model's own, so that
-    a network which does more than these attributes say is evaluated for every mutant.
+    with an attribute ``head``, the layers that follow (``lstm`` between both, where there is one), or a method
+    ``after_convolutions`` that goes on with their output [batch, channels, positions]. The chain's answer for each
+    window is compared with the model's own, so that a network which does more than these attributes say is evaluated
+    for every mutant.
 
     Args:
         model: From one-hot [batch, 4, length] (or, for a predictor of a sequence run, from codes) to [batch, outputs].
@@ -80,7 +82,7 @@ class Saturator:
         unknown = before.unknown if isinstance(before, OneHot) else getattr(model, "unknown", 0.0)
         self.unknown = float(unknown)
         self._parts = _parts(network) if reuse else None
-        self._end: tuple[torch.Size, End] | None = None
+        self._end: tuple[torch.Size, End | None] | None = None
 
     def __call__(
         self,
@@ -138,8 +140,11 @@ class Saturator:
                 references.append(step.reference(references[-1]))
             shape = references[-1].shape
             if self._end is None or self._end[0] != shape:
-                self._end = shape, end_of(rest, *shape)
+                recurrent = bool(rest) and isinstance(rest[0], nn.LSTM)
+                self._end = shape, recurrent_end(rest, shape[0]) if recurrent else end_of(rest, *shape)
             end = self._end[1]
+            if end is None:
+                return None
             own = end.start(references[-1])
         except RuntimeError:  # layers that do not fit together: the forward does something between them
             return None
@@ -205,7 +210,8 @@ def _parts(network: nn.Module) -> tuple[list[Step], list[nn.Module]] | None:
         steps, rest = steps_of([convolutions])
         rest = [*rest, GoOn(go_on)]
     elif isinstance(head, nn.Module):
-        steps, rest = steps_of([convolutions, head])
+        lstm = getattr(network, "lstm", None)
+        steps, rest = steps_of([convolutions, *([lstm] if isinstance(lstm, nn.Module) else []), head])
     else:
         return None
     return (steps, rest) if any(isinstance(step.layer, nn.Conv1d) for step in steps) else None
