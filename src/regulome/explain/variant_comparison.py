@@ -47,7 +47,7 @@ class Effects:
         # One block with a contiguous row for each column: thousands of columns are made at once.
         names = [f"{name}_{what}" for name in self.names for what in self.columns]
         block = np.stack([values.T for values in self.columns.values()], axis=1).reshape(len(names), len(self.score))
-        features = pl.DataFrame(block.T, schema=dict.fromkeys(names, pl.Float32))
+        features = pl.DataFrame(block.T, schema=dict.fromkeys(names, pl.Float32), orient="row")
         return pl.concat([pl.DataFrame(columns), features], how="horizontal")
 
 

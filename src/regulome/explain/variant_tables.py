@@ -14,6 +14,7 @@ import polars as pl
 import regulome
 from regulome import storage
 from regulome.errors import InputError
+from regulome.explain.number_text import key_values
 from regulome.explain.variant_comparison import Effects
 from regulome.genome.alleles import Placed, Placer
 from regulome.genome.vcf import Sites, Variants
@@ -142,26 +143,37 @@ def _write_records(
     """Write every record with its own fields, and ours where an allele of it was scored."""
     sites = placed.sites
     short = feature_keys(effects.names)
-    values = effects.table().with_columns(pl.Series("top_feature", [short[i] for i in effects.top], pl.String))
-    # Six digits are what the numbers are good for; longer ones would double the file.
-    floats = pl.col(pl.Float32).cast(pl.Float64).round_sig_figs(6).cast(pl.Float32)
-    texts = values.with_columns(floats).with_columns(pl.all().cast(pl.String))
-    texts.columns = [f"v{i}" for i in range(texts.width)]
-    every = pl.DataFrame({"record": placed.record, "at": np.arange(len(placed))})
-    found = every.join(texts.with_columns(pl.Series("at", scored)), on="at", how="left", maintain_order="left")
-    joined = found.group_by("record", maintain_order=True).agg(pl.col(texts.columns).fill_null(".").str.join(","))
-    ours = pl.concat_str(
-        [pl.lit(f"{key}=") + pl.col(name) for key, name in zip(keys, texts.columns, strict=True)], separator=";"
-    )
+    summary = 2 if effects.rarity is None else 3
+    ours = [_summary(keys[:summary], short, placed, scored, effects)]
+    numbers = np.stack(list(effects.columns.values()), axis=2).reshape(len(scored), len(keys) - summary)
+    place = np.full(len(placed), -1, np.int64)
+    place[scored] = np.arange(len(scored))
+    ours.append(pl.Series("features", key_values(keys[summary:], numbers, placed.record, place, len(sites)), pl.String))
     some = np.zeros(len(sites), bool)
     some[placed.record[scored]] = True
     records = pl.DataFrame([pl.Series(str(i), sites.column(i), pl.String) for i in range(8)])
-    records = records.with_columns(
-        joined.select(ours.alias("ours")), rest=pl.Series(sites.rest(), dtype=pl.String), some=some
-    )
-    both = pl.when(pl.col("7") == ".").then("ours").otherwise(pl.concat_str("7", "ours", separator=";"))
-    info = pl.when("some").then(both).otherwise("7").alias("7")
-    lines = records.with_columns(info).select(
-        pl.concat_str([str(i) for i in range(8)], separator="\t") + pl.col("rest") + "\n"
-    )
+    records = records.with_columns(*ours, rest=pl.Series(sites.rest(), dtype=pl.String), some=some)
+    before = pl.when(pl.col("7") == ".").then(pl.lit("")).otherwise(pl.col("7") + ";")
+    info = pl.when("some").then(pl.concat_str(before + pl.col("summary"), "features", separator=";")).otherwise("7")
+    columns = [*(pl.col(str(i)) for i in range(7)), info]
+    lines = records.select(pl.concat_str(columns, separator="\t") + pl.col("rest") + "\n")
     write("".join(lines.to_series().to_list()).encode())
+
+
+def _summary(
+    keys: Sequence[str], short: Sequence[str], placed: Placed, scored: npt.NDArray[np.int64], effects: Effects
+) -> pl.Series:
+    """Write the fields over all features for each record: ``KEY=v,v;KEY=v,v``."""
+    # Six digits are what the numbers are good for.
+    columns = {"at": scored, "score": effects.score.astype(np.float64), "top": [short[i] for i in effects.top]}
+    if effects.rarity is not None:
+        columns["rarity"] = effects.rarity.astype(np.float64)
+    values = pl.DataFrame(columns, schema_overrides={"top": pl.String}).with_columns(
+        pl.col(pl.Float64).round_sig_figs(6)
+    )
+    values = values.with_columns(pl.exclude("at").cast(pl.String))
+    every = pl.DataFrame({"record": placed.record, "at": np.arange(len(placed))})
+    found = every.join(values, on="at", how="left", maintain_order="left").drop("at")
+    joined = found.group_by("record", maintain_order=True).agg(pl.all().fill_null(".").str.join(",")).drop("record")
+    fields = [pl.lit(f"{key}=") + pl.col(name) for key, name in zip(keys, joined.columns, strict=True)]
+    return joined.select(pl.concat_str(fields, separator=";").alias("summary")).to_series()
