@@ -4,7 +4,8 @@ Three files of the bundle's layout are made, converted each in a process of its 
 deleted: ``train.mat`` (HDF5, uncompressed, 880,000 windows × 1,000 letters, 919 features, 4.3 GB) with chunks of a few
 positions and some thousand windows, as MATLAB cuts them; the same with all windows of a position in one chunk, the
 worst case for reading by window; and ``test.mat`` (MATLAB v5, compressed) with the 455,024 windows of the real one.
-``ours`` is the largest of the three.
+``ours`` is the largest of the three. What grows with the number of windows is the table of examples: the whole
+``train.mat`` of 4,400,000 windows (21.7 GB uncompressed), made in the same way, took 876 MB.
 """
 
 from __future__ import annotations
