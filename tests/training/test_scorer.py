@@ -72,7 +72,7 @@ def test_log_odds_of_certainty():
     codes = np.zeros((1, 20), np.uint8)
     for weight, both_strands, odds in ((3, True, 60), (-3, True, -60), (5, False, 100), (5, True, 80), (-9, True, -80)):
         _, scorer = make([np.full((3, 4, 20), float(weight))], both_strands=both_strands)
-        assert scorer.probabilities(codes)[0, 0] == pytest.approx(weight > 0)
+        assert scorer.probabilities(codes)[0, 0] == pytest.approx(float(weight > 0))
         np.testing.assert_allclose(scorer.log_odds(codes), odds, rtol=1e-5)
 
 
