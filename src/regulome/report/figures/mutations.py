@@ -19,10 +19,11 @@ Floats = NDArray[np.floating[Any]]
 #: Bases in one line of a figure; the widest line of which every letter can be read on a page.
 BASES_PER_LINE = 100
 # Inches: heights of logo and map, space between lines, below the title and for the axis; margins; width of a base.
-_LOGO, _MAP, _GAP, _HEAD, _FOOT = 0.8, 0.72, 0.52, 0.34, 0.66
+_LOGO, _MAP, _GAP, _HEAD, _FOOT = 0.8, 0.72, 0.52, 0.34, 0.92
 _LEFT, _RIGHT, _BASE, _NARROWEST = 0.92, 1.22, 0.09, 4.0
 #: Inches that a character of the title, and of a tick's label, takes.
 _TITLE, _TICK = 0.098, 0.07
+_KEY = "Support: minus the mean effect of replacing the base. Dots: the sequence itself."
 
 
 def base_effects(codes: NDArray[np.uint8], effects: Floats) -> Floats:
@@ -64,7 +65,8 @@ def mutation_figure(
         limit: Largest effect of the colour scale; None takes the largest there is.
     """
     count = len(codes)
-    lines = -(-count // BASES_PER_LINE)
+    # The common windows of 101 bases stay in one line.
+    lines = 1 if count <= 1.2 * BASES_PER_LINE else -(-count // BASES_PER_LINE)
     # Lines of equal length, whole tens of bases where there are several.
     across = count if lines == 1 else -(-count // (10 * lines)) * 10
     inner = max(across * _BASE, _NARROWEST)
@@ -114,7 +116,10 @@ def mutation_figure(
     heading_at = (_LEFT / width, 1 - 0.14 / height)
     figure.text(*heading_at, "\n".join(heading), fontsize=10.5, fontweight="bold", va="top")
     where = f"position on {chrom} (bp, the first base is 1)" if chrom else "position (bp, the first base is 1)"
-    figure.text((_LEFT + inner / 2) / width, 0.16 / height, where, fontsize=9.5, ha="center", va="bottom")
+    figure.text((_LEFT + inner / 2) / width, 0.42 / height, where, fontsize=9.5, ha="center", va="bottom")
+    figure.text(
+        (_LEFT + inner / 2) / width, 0.12 / height, _KEY, fontsize=7.5, color="#52606d", ha="center", va="bottom"
+    )
     if image is not None:
         tall = _LOGO + _MAP
         place = ((_LEFT + inner + 0.18) / width, (height - head - tall) / height, 0.14 / width, tall / height)
