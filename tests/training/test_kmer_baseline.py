@@ -83,6 +83,19 @@ def test_the_best_strength_is_kept(tmp_path: Path) -> None:
     assert float(loss) == pytest.approx(best["valid_loss"], abs=1e-5)
 
 
+def test_validation_averages_both_strands_where_predictions_do(tmp_path: Path) -> None:
+    job = make_job(make_sequences(tmp_path / "data", n=300), baseline={"costs": [0.1]}, input={"both_strands": True})
+    fitted, _ = fit_kmer(job)
+    codes, labels = read(job.dataset)
+    codes = codes[job.valid]
+    turned = torch.where(codes < 4, 3 - codes, codes).flip(1)
+    predictor = predictor_of(job, fitted["weights"])
+    with torch.no_grad():
+        mean = (torch.sigmoid(predictor(codes)) + torch.sigmoid(predictor(turned))) / 2
+    loss = torch.nn.functional.binary_cross_entropy(mean, torch.from_numpy(labels[job.valid]))
+    assert float(loss) == pytest.approx(fitted["history"][0]["valid_loss"], abs=1e-5)
+
+
 def test_given_strength_and_both_strands(tmp_path: Path) -> None:
     job = make_job(
         make_sequences(tmp_path / "data", n=200),

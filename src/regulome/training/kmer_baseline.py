@@ -36,8 +36,8 @@ class _Counts:
     each pass.
     """
 
-    def __init__(self, job: FitJob, rows: Rows, network: KmerLogisticRegression, *, training: bool = False) -> None:
-        both = training and job.recipe.input.reverse_complement == "both"
+    def __init__(self, job: FitJob, rows: Rows, network: KmerLogisticRegression, *, both: bool) -> None:
+        self.both = both
         self.network, self.length = network, job.dataset.length
         self.batches = SequenceBatches(
             job.dataset, rows, batch_size=_BLOCK, reverse_complement="both" if both else "none"
@@ -87,9 +87,10 @@ def fit_kmer(job: FitJob) -> tuple[Fitted, dict[str, Any]]:
         )
     if dataset.task != "classification":
         raise InputError(f"{recipe.model.name} takes labels, not values", file=dataset.path)
-    train = _Counts(job, job.train, network, training=True)
+    train = _Counts(job, job.train, network, both=recipe.input.reverse_complement == "both")
     _standardise(network, train)
-    valid = _Counts(job, thinned(job.valid, dataset.targets.shape[1]), network)
+    held = thinned(job.valid, dataset.targets.shape[1])
+    valid = _Counts(job, held, network, both=recipe.input.both_strands)
     loss = Loss(dataset.task, make_loss(recipe.training, dataset, job.train, "cpu").positive_weight)
     solver = LogisticRegressions(train, loss.positive_weight)
     best: tuple[float, Fit, float] | None = None
@@ -152,5 +153,9 @@ def _mean_loss(network: KmerLogisticRegression, counts: _Counts, loss: Loss) -> 
 def _score(network: KmerLogisticRegression, counts: _Counts, loss: Loss) -> Validation:
     parts = [(network.linear(x), y) for x, y in counts()]
     output, truth = (torch.cat(part) for part in zip(*parts, strict=True))
+    if counts.both:
+        # Each window's strands stand one after the other.
+        output = torch.logit(torch.sigmoid(output).reshape(-1, 2, output.shape[1]).mean(dim=1), eps=1e-7)
+        truth = truth[::2]
     value = float(loss(output, truth))
     return Validation(value, validation_scores("classification", truth.numpy(), output))
