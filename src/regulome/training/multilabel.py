@@ -25,6 +25,8 @@ from regulome.training import ranking
 MANY = 33
 #: Values of a block of features (features × examples): 5 bytes each.
 _BLOCK = 1 << 24
+# Rows that are read together.
+_ROWS = 2048
 #: Threads that each keep derivatives of their own.
 _THREADS = 8
 # 97.5th percentile of the normal distribution.
@@ -213,14 +215,18 @@ def read_block(
     Raises:
         InputError: A value is not a probability.
     """
-    some = scores[:, block] if chosen is None else scores[:, block][chosen]
-    columns = np.ascontiguousarray(some.T, np.float32)
-    low, high = columns.min(), columns.max()
-    # Comparisons with NaN are false.
-    if not (low >= 0 and high <= 1):
-        raise InputError("some predictions are not probabilities", cure="train with a lower learning rate")
-    labels = truth[:, block] if rows is None else truth[:, block][rows]
-    return columns, np.ascontiguousarray((labels > 0).T, np.uint8)
+    n, width = len(scores) if chosen is None else len(chosen), block.stop - block.start
+    columns, labels = np.empty((width, n), np.float32), np.empty((width, n), np.uint8)
+    # Some thousand rows at a time, which turn around inside the cache.
+    for start in range(0, n, _ROWS):
+        part = slice(start, min(start + _ROWS, n))
+        some = scores[part, block] if chosen is None else scores[chosen[part], block]
+        # Comparisons with NaN are false.
+        if not (some.min() >= 0 and some.max() <= 1):
+            raise InputError("some predictions are not probabilities", cure="train with a lower learning rate")
+        columns[:, part] = some.T
+        labels[:, part] = (truth[part if rows is None else rows[part], block] > 0).T
+    return columns, labels
 
 
 def norm(slope: Floats) -> float:

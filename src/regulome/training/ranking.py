@@ -136,6 +136,7 @@ def _feature(
     threshold: float,
     keys: Array,
     spare: Array,
+    steps: Array,
     values: Array,
     errors: Array,
     influence: Array,
@@ -150,8 +151,9 @@ def _feature(
     scorable = positives > 0 and negatives > 0
     entropy = 0.0
     for i in range(n):
-        chance = score[i] if label[i] > 0 else 1.0 - score[i]
-        entropy -= np.log(max(chance, SMALLEST))
+        chance = score[i] if label[i] > 0 else np.float32(1.0) - score[i]
+        steps[i, 2] = -np.log(max(chance, np.float32(SMALLEST)))
+        entropy += steps[i, 2]
     values[_ENTROPY] = entropy / n
     half, tuned = np.zeros(4), np.zeros(4)
     _confusion(score, label, THRESHOLD, half)
@@ -170,11 +172,12 @@ def _feature(
         return positives, best
 
     squares = np.zeros(len(values))
+    if scorable:
+        _rank_steps(spare, positives, values, squares, steps)
     for i in range(n):
         high = label[i] > 0
         called = score[i] >= THRESHOLD
-        chance = score[i] if high else 1.0 - score[i]
-        step = (-np.log(max(chance, SMALLEST)) - values[_ENTROPY]) / n
+        step = (steps[i, 2] - values[_ENTROPY]) / n
         squares[_ENTROPY] += step * step
         influence[i, _ENTROPY] += step
         step = ((1.0 if called == high else 0.0) - values[_ACCURACY]) / n
@@ -190,8 +193,8 @@ def _feature(
                 step = by_tuned[_cell(score[i] >= threshold, high)]
                 squares[_TUNED] += step * step
                 influence[i, _TUNED] += step
-    if scorable:
-        _rank_influence(spare, positives, values, squares, influence)
+            influence[i, _AUROC] += steps[i, 0]
+            influence[i, _AUPRC] += steps[i, 1]
     for metric in range(len(values)):
         if not np.isnan(values[metric]):
             errors[metric] = np.sqrt(squares[metric])
@@ -199,8 +202,11 @@ def _feature(
 
 
 @njit(nogil=True, cache=True)
-def _rank_influence(keys: Array, positives: int, values: Array, squares: Array, influence: Array) -> None:
-    """Derivatives of AUROC and average precision by the weight of each example, added to ``influence``."""
+def _rank_steps(keys: Array, positives: int, values: Array, squares: Array, steps: Array) -> None:
+    """Derivatives of AUROC and average precision by the weight of each example, into ``steps``.
+
+    That is a small array of its own, because sorted keys name the examples in no order that a cache could follow.
+    """
     n = len(keys)
     negatives = n - positives
     area, precision = values[_AUROC], values[_AUPRC]
@@ -225,11 +231,9 @@ def _rank_influence(keys: Array, positives: int, values: Array, squares: Array, 
         for j in range(begin, i):
             example = keys[j] & np.uint64(0xFFFFFFFF)
             if (keys[j] >> np.uint64(32)) & np.uint64(1):
-                influence[example, _AUROC] += for_high
-                influence[example, _AUPRC] += high_step
+                steps[example, 0], steps[example, 1] = for_high, high_step
             else:
-                influence[example, _AUROC] += for_low
-                influence[example, _AUPRC] += low_step
+                steps[example, 0], steps[example, 1] = for_low, low_step
         squares[_AUROC] += high * for_high**2 + low * for_low**2
         squares[_AUPRC] += high * high_step**2 + low * low_step**2
         below += high + low
@@ -268,6 +272,7 @@ def measure(
     """
     features, examples = scores.shape
     keys, spare = np.empty(examples, np.uint64), np.empty(examples, np.uint64)
+    steps = np.empty((examples, 3), np.float32)
     for feature in range(lane, features, lanes):
         positives[feature], best[feature] = _feature(
             scores[feature],
@@ -275,6 +280,7 @@ def measure(
             thresholds[feature],
             keys,
             spare,
+            steps,
             values[feature],
             errors[feature],
             influence[groups[feature]],
