@@ -159,7 +159,7 @@ def _by_chromosomes(dataset: Dataset, test: Sequence[str], valid: Sequence[str])
         rest = {name: n for name, n in counts.items() if name not in tests}
         size = sum(counts[name] for name in tests)
         folds = min(len(rest), max(2, round(sum(rest.values()) / size)))
-        valids = set(_folds(rest, folds)[0]) if len(rest) > 1 else set()
+        valids = set(balanced_folds(rest, folds)[0]) if len(rest) > 1 else set()
         logger.info("validation chromosomes, chosen by size: %s", ", ".join(in_order(valids)) or "none are left")
     return _by_name(dataset, tests, valids)
 
@@ -189,7 +189,7 @@ def _by_name(dataset: Dataset, tests: set[str], valids: set[str]) -> Assignment:
     return parts
 
 
-def _folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
+def balanced_folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
     """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
     members: list[list[str]] = [[] for _ in range(folds)]
     sizes = [0] * folds
@@ -215,7 +215,7 @@ def _fold(dataset: Dataset, name: str) -> Assignment:
         )
     if not 1 <= fold <= folds:
         raise InputError(f"there is no fold {fold} of {folds}", cure=f"the folds are 1 to {folds}")
-    members = _folds(counts, folds)
+    members = balanced_folds(counts, folds)
     return _by_name(dataset, set(members[fold - 1]), set(members[fold % folds]))
 
 

@@ -123,6 +123,23 @@ def register(
     return enter
 
 
+def default_hyperparameters(name: str) -> dict[str, Any]:
+    """Return every hyperparameter of a network that has a default, and the default.
+
+    Raises:
+        InputError: There is no such network.
+    """
+    entries = _registered()
+    if name not in entries:
+        raise InputError(f"there is no model {name!r}", cure=_near(name, entries))
+    return _defaults(entries[name])
+
+
+def _defaults(entry: _Entry) -> dict[str, Any]:
+    signature = inspect.signature(entry.network).parameters.values()
+    return {p.name: p.default for p in signature if p.default is not p.empty}
+
+
 def _registered() -> dict[str, _Entry]:
     for file in _FILES:
         importlib.import_module(f"regulome.models.{file}")
@@ -174,13 +191,16 @@ def list_models() -> list[ModelInfo]:
 
 
 def _describe(entry: _Entry) -> ModelInfo:
-    signature = inspect.signature(entry.network).parameters.values()
-    defaults = {p.name: p.default for p in signature if p.default is not p.empty}
     # On the meta device nothing is allocated and no random number is drawn.
     with torch.device("meta"):
         network = entry.network(**entry.sizes)
     count = sum(p.numel() for p in network.parameters())
-    return ModelInfo(entry.name, entry.title, entry.paper, entry.line, entry.inputs, defaults, count, dict(entry.sizes))
+    return ModelInfo(
+        *(entry.name, entry.title, entry.paper, entry.line, entry.inputs),
+        defaults=_defaults(entry),
+        parameters=count,
+        sizes=dict(entry.sizes),
+    )
 
 
 def _near(wanted: str, known: Iterable[str]) -> str:

@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy(
         "load_recipe": "load",
         "recipe_names": "load",
         "to_toml": "load",
+        "with_settings": "load",
     },
 )

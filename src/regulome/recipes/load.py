@@ -61,6 +61,18 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Iterable[s
     return _validate(table, None if pairs else file)
 
 
+def with_settings(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:
+    """Return a recipe with some keys replaced, ``{"training.epochs": 5}``.
+
+    Raises:
+        InputError: There is no such key, or a value of the wrong type.
+    """
+    table = recipe.model_dump()
+    for key, value in settings.items():
+        _set(table, key, value)
+    return _validate(table, None)
+
+
 def to_toml(recipe: Recipe) -> str:
     """Write a recipe as TOML that ``load_recipe`` reads back to an equal recipe, defaults included."""
     lines: list[str] = []
@@ -95,10 +107,11 @@ def _text(recipe: str | Path) -> tuple[str, Path | None]:
             raise InputError("is not a text file, expected a recipe in TOML", file=path) from error
     if path.suffix == ".toml":
         raise InputError("no such file", file=path, cure="check the path")
-    raise InputError(f"no recipe is named {str(recipe)!r}", cure=_hint(str(recipe), names))
+    raise InputError(f"no recipe is named {str(recipe)!r}", cure=nearest(str(recipe), names))
 
 
-def _hint(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say which known words a wrong one may stand for; all of them where none is near."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}"
@@ -120,7 +133,7 @@ def _set(table: dict[str, Any], key: str, value: object) -> None:
     for part in path:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise InputError(f"setting {key}: {part} is not a section", cure=_hint(key, _keys(Recipe)))
+            raise InputError(f"setting {key}: {part} is not a section", cure=nearest(key, _keys(Recipe)))
     table[last] = value
 
 
@@ -137,7 +150,7 @@ def _validate(table: dict[str, Any], file: Path | None) -> Recipe:
         location = first["loc"]
         if first["type"] == "extra_forbidden":
             key = ".".join(map(str, location))
-            raise InputError(f"unknown key {key}{more}", file=file, cure=_hint(key, _keys(Recipe))) from error
+            raise InputError(f"unknown key {key}{more}", file=file, cure=nearest(key, _keys(Recipe))) from error
         key = _known_part(location)
         came = "" if first["type"] == "missing" else f", got {_value(_lookup(table, key))}"
         expected = {entry["msg"] for entry in error.errors() if _known_part(entry["loc"]) == key}

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,6 +54,32 @@ class Plan:
         """Columns id and split."""
         return pl.DataFrame({"id": self.dataset.regions["id"], "split": self.parts.tolist()})
 
+    def with_recipe(self, recipe: Recipe) -> Plan:
+        """Return the plan to train another recipe, of the same line, with one member.
+
+        Raises:
+            InputError: The network cannot be made with these hyperparameters.
+        """
+        update = {
+            "recipe": recipe.name,
+            "model": recipe.model.name,
+            "members": [recipe.training.seed],
+            "parameters": count_parameters(recipe, self.dataset),
+        }
+        return replace(self, recipe=recipe, info=self.info.model_copy(update=update, deep=True))
+
+
+def count_parameters(recipe: Recipe, dataset: Dataset) -> int:
+    """Count the parameters of a recipe's network for a dataset.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    # On the meta device nothing is allocated and no random number is drawn.
+    with torch.device("meta"):
+        model = new_predictor(recipe, task=dataset.task, hyperparameters=None, **line_named(recipe.line).sizes(dataset))
+    return sum(parameter.numel() for parameter in model.parameters())
+
 
 def make_plan(
     recipe: str | Path | Recipe,
@@ -90,9 +116,7 @@ def make_plan(
     line = line_named(chosen.line)
     parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
     _check_targets(data, parts, chosen)
-    # On the meta device nothing is allocated and no random number is drawn.
-    with torch.device("meta"):
-        model = new_predictor(chosen, task=data.task, hyperparameters=None, **line.sizes(data))
+    parameters = count_parameters(chosen, data)
     first = chosen.training.seed
     info = runs.RunInfo(
         recipe=chosen.name,
@@ -104,7 +128,7 @@ def make_plan(
         dataset=runs.DatasetRecord(path=str(data.path), checksum=data.checksum),
         split=describe_split(data, parts),
         members=list(range(first, first + ensemble)),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=parameters,
         device=describe_device(where, devices),
         devices=devices,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 
 from regulome import storage
 from regulome.datasets.dataset import Dataset
@@ -18,7 +19,7 @@ from regulome.recipes.schema import Recipe
 from regulome.training import partial, runs, state
 from regulome.training.baselines import fit_baseline
 from regulome.training.evaluation import evaluate, evaluate_table
-from regulome.training.fit import FitJob, fit
+from regulome.training.fit import FitJob, Fitted, fit
 from regulome.training.launch import launch
 from regulome.training.multilabel import MANY
 from regulome.training.plan import Plan, headline, make_plan
@@ -82,15 +83,16 @@ def train(
     logger.info(headline(plan))
     with state.own_randomness(), partial.cut_off_tidily(folder):
         for member in range(ensemble):
-            _fit_member(plan, folder, member)
-        _finish(plan, folder)
+            fit_member(plan, folder, member)
+        finish(plan, folder)
     storage.replace(folder, out)
     run = runs.open_run(out)
     _tell(run)
     return run
 
 
-def _fit_member(plan: Plan, folder: Path, member: int) -> None:
+def fit_member(plan: Plan, folder: Path, member: int) -> None:
+    """Fit one member into a folder that :func:`regulome.training.partial.begin` gave, unless it is there already."""
     members = len(plan.info.members)
     done = partial.read_history(folder)
     if member in done["member"]:
@@ -106,21 +108,22 @@ def _fit_member(plan: Plan, folder: Path, member: int) -> None:
         checkpoint=folder / partial.CHECKPOINT,
         title=title,
     )
-    chosen: dict[str, Any] = {}
-    if plan.recipe.training.method == "scikit-learn":
-        fitted, chosen = fit_baseline(job)
-    elif plan.recipe.training.method == "full-batch":
-        from regulome.training.kmer_baseline import fit_kmer
-
-        fitted, chosen = fit_kmer(job)
-    else:
-        fitted = launch(
-            fit, job, device=plan.device, devices=plan.info.devices, precision=plan.recipe.training.precision
-        )
+    fitted, chosen = fit_job(job, plan.device, plan.info.devices)
     partial.keep_member(folder, member, members, fitted, chosen, done)
 
 
-def _finish(plan: Plan, folder: Path) -> None:
+def fit_job(job: FitJob, device: torch.device, devices: int = 1) -> tuple[Fitted, dict[str, Any]]:
+    """Fit by the method of the recipe; return what was fitted, and the hyperparameters that were chosen on the way."""
+    if job.recipe.training.method == "scikit-learn":
+        return fit_baseline(job)
+    if job.recipe.training.method == "full-batch":
+        from regulome.training.kmer_baseline import fit_kmer
+
+        return fit_kmer(job)
+    return launch(fit, job, device=device, devices=devices, precision=job.recipe.training.precision), {}
+
+
+def finish(plan: Plan, folder: Path) -> None:
     """Predict validation and test, evaluate, and mark the run as complete."""
     info = runs.read_info(folder)
     run = runs.Run(folder, info, plan.recipe)
