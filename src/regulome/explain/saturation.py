@@ -19,7 +19,7 @@ from regulome.explain.chain_recurrent import recurrent_end
 from regulome.models.one_hot import OneHot
 
 #: Mutants at a time: along a chain, and where the whole model is evaluated for each.
-CHAIN_BATCH, PLAIN_BATCH = 192, 64
+CHAIN_BATCH, PLAIN_BATCH = 256, 64
 #: A chain whose answer for the window itself is further than this (relative to the largest output) from the model's
 #: own is not the model.
 _SAME = 1e-3
