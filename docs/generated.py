@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from regulome.models import list_models
@@ -14,12 +15,18 @@ VERBS = [
     ["recipes"],
     ["check"],
     ["simulate", "expression"],
+    ["simulate", "sequence"],
     ["prepare", "expression"],
+    ["prepare", "sequence"],
     ["train"],
+    ["search"],
     ["evaluate"],
     ["compare"],
     ["predict"],
+    ["variants"],
     ["explain"],
+    ["mutate"],
+    ["profile"],
     ["report"],
     ["demo"],
 ]
@@ -46,14 +53,16 @@ def recipe_keys() -> str:
 
 def systems() -> str:
     """Return the networks with their papers, and what each recipe does otherwise than its paper."""
-    models = [f"| `{model.name}` | {model.title} | {model.parameters:,} | {model.paper} |" for model in list_models()]
+    models = [
+        f"| `{model.name}` | {model.title} | {model.parameters:,} | {_sizes(model.sizes)} | {model.paper} |"
+        for model in list_models()
+    ]
     recipes = [f"| `{recipe.name}` | {recipe.description} | {recipe.differences} |" for recipe in list_recipes()]
     return "\n".join(
         [
             "\n## The networks\n",
-            "Parameters at 5 marks × 100 bins.\n",
-            "| name | what | parameters | paper |",
-            "|---|---|---|---|",
+            "| name | what | parameters | at | paper |",
+            "|---|---|---|---|---|",
             *models,
             "\n## The recipes\n",
             "| recipe | what | differs from the paper |",
@@ -62,6 +71,12 @@ def systems() -> str:
             "",
         ]
     )
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    if "marks" in sizes:
+        return f"{sizes['marks']} marks × {sizes['bins']} bins"
+    return f"{sizes['length']:,} bp, {sizes['targets']} feature" + ("s" if sizes["targets"] > 1 else "")
 
 
 PAGES = {"reference/cli.md": command_line, "tutorials/recipes.md": recipe_keys, "systems.md": systems}

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from regulome.cli import check, compare, evaluate, explain, predict, prepare, report, simulate, train
+from regulome.cli import check, compare, evaluate, explain, predict, prepare, report, search, simulate, train
 
 #: Verb → the function behind it.
 FUNCTIONS = {
@@ -17,6 +17,7 @@ FUNCTIONS = {
     predict.command: "catalog.predict",
     prepare.expression: "datasets.prepare_expression",
     report.command: "report.report",
+    search.command: "training.search",
     simulate.expression: "datasets.simulate_expression",
     train.command: "training.train",
 }

@@ -30,6 +30,7 @@ from regulome.cli import (
     profile,
     recipes,
     report,
+    search,
     simulate,
     train,
     variants,
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 
 for module in (
-    *(models, recipes, check, train, evaluate, compare, predict, variants),
+    *(models, recipes, check, train, search, evaluate, compare, predict, variants),
     *(explain, mutate, profile, report, demo),
 ):
     app.command(rich_help_panel=module.PANEL)(module.command)
