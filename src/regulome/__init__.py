@@ -16,7 +16,10 @@ __getattr__, __dir__, __all__ = lazy(
         "predict": "catalog",
         "prepare_expression": "datasets",
         "prepare_published": "datasets",
+        "prepare_published_sequence": "datasets",
+        "prepare_sequence": "datasets",
         "simulate_expression": "datasets",
+        "simulate_sequence": "datasets",
         "train": "training",
     },
 )
