@@ -192,6 +192,9 @@ def _begin(out: Path, info: SearchInfo, *, resume: bool, overwrite: bool) -> tup
     if folder.exists() and resume and any(not file.name.startswith(".") for file in folder.iterdir()):
         before = read_info(folder)
         check_same(folder, before, info.request)
+        for file in folder.glob(".*.tmp"):
+            # A killed process was writing it.
+            file.unlink()
         ended = sum(trial.state != "running" for trial in before.trials)
         logger.info("resumed after %d trials", ended)
         return folder, before
