@@ -158,7 +158,9 @@ def kept_score(history: Sequence[Epoch], recipe: Recipe, task: str, metric: str)
         InputError: The score is not defined.
     """
     names = ("auroc", "auprc") if task == "classification" else ("pearson",)
-    epochs = [Validation(_number(row["valid_loss"]), {name: row[f"valid_{name}"] for name in names}) for row in history]
+    epochs = [
+        Validation(_number(row["valid_loss"]), {name: row.get(f"valid_{name}") for name in names}) for row in history
+    ]
     select = recipe.training.select
     kept = epochs[-1] if select == "last" else max(epochs, key=lambda epoch: epoch.value(select))
     score = kept.loss if metric == "valid_loss" else kept.scores[_score_name(metric, task)]
