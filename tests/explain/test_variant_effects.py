@@ -9,8 +9,11 @@ from torch import nn
 
 from regulome.errors import InputError
 from regulome.explain import variant_effects
+from regulome.explain.substitutions import SubstitutionScorer
 from regulome.explain.variant_effects import score_variants
 from regulome.genome.letters import encode, reverse_complement
+from regulome.models.one_hot import OneHot
+from regulome.models.preprocess import Predictor
 from regulome.training.scorer import Scorer
 
 LENGTH = 12
@@ -270,6 +273,31 @@ def test_a_reference_is_scored_once(world, tmp_path):
     scorer.models[0].register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
     score_variants(scorer, tmp_path / "v.vcf", folder / "g.fa", tmp_path / "o.tsv")
     assert sum(seen) == 1 + 6
+
+
+@pytest.mark.parametrize("shifts", [[0], [-2, 0, 1]])
+def test_substitutions_that_are_scored_with_their_windows(world, tmp_path, shifts, monkeypatch):
+    folder = world[0]
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(4, 8, 4), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(32, 3)]
+    model = Predictor(OneHot(), nn.Sequential(*layers))
+    scorer = Scorer([model, model], length=LENGTH, target_names=NAMES, batch_size=50)
+    seen = []
+    model.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+
+    def table(name):
+        seen.clear()
+        score_variants(scorer, folder / "v.vcf", folder / "g.fa", tmp_path / name, shifts=shifts)
+        return pl.read_parquet(tmp_path / name), sum(seen)
+
+    found, windows = table("a.parquet")
+    monkeypatch.setattr(SubstitutionScorer, "__call__", lambda self, *arguments: None)
+    plain, more = table("b.parquet")
+    assert found.select("chrom", "pos", "alt").equals(plain.select("chrom", "pos", "alt"))
+    numbers = [name for name, kind in found.schema.items() if kind == pl.Float32]
+    np.testing.assert_allclose(found.select(numbers), plain.select(numbers), atol=1e-5)
+    single = plain.filter((pl.col("ref").str.len_bytes() == 1) & (pl.col("alt").str.len_bytes() == 1)).height
+    assert windows < more - 4 * len(shifts) * single
 
 
 def test_bad_input(world, tmp_path):

@@ -10,6 +10,8 @@ reference. Everything outside is as it was. Each step takes the patch of its inp
   to the patch.
 
 Layers are positions × channels here, so that a position is one row in memory.
+
+A :class:`Strip` is the same for many windows at once that are changed at the same position.
 """
 
 from __future__ import annotations
@@ -65,6 +67,30 @@ class Patch:
         return change
 
 
+@dataclass(frozen=True)
+class Strip:
+    """The same neighbouring positions of many windows, that have, or may have, other values than the reference.
+
+    Attributes:
+        values: The values, [n, width, channels]; all lie inside the layer.
+        start: Position of the first of them in the layer.
+        which: Index of the window that each belongs to, int64 [n].
+    """
+
+    values: Tensor
+    start: int
+    which: Tensor
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last of them."""
+        return self.start + self.values.shape[1]
+
+    def change(self, reference: Tensor) -> Tensor:
+        """Difference to ``reference`` [windows, channels, positions], [n, width, channels]."""
+        return self.values - strip_of(reference, self.start, self.stop, self.which)
+
+
 class Step(ABC):
     """One layer of a chain."""
 
@@ -80,6 +106,10 @@ class Step(ABC):
     def patch(self, patch: Patch, before: Tensor, after: Tensor) -> Patch:
         """Take a patch over ``before``, the reference input, to a patch over ``after``, the reference output."""
 
+    @abstractmethod
+    def strip(self, strip: Strip, before: Tensor, after: Tensor) -> Strip:
+        """Take a strip over ``before`` to one over ``after``, both [windows, channels, positions]."""
+
 
 class Pointwise(Step):
     """A layer that treats every number by itself."""
@@ -87,6 +117,10 @@ class Pointwise(Step):
     def patch(self, patch: Patch, before: Tensor, after: Tensor) -> Patch:
         """Apply it to the patch."""
         return Patch(self.layer(patch.values), patch.starts)
+
+    def strip(self, strip: Strip, before: Tensor, after: Tensor) -> Strip:
+        """Apply it to the strip."""
+        return Strip(self.layer(strip.values), strip.start, strip.which)
 
 
 class Normalization(Step):
@@ -106,6 +140,10 @@ class Normalization(Step):
         """Apply it to the patch."""
         return Patch(torch.addcmul(self.offset, patch.values, self.factor), patch.starts)
 
+    def strip(self, strip: Strip, before: Tensor, after: Tensor) -> Strip:
+        """Apply it to the strip."""
+        return Strip(torch.addcmul(self.offset, strip.values, self.factor), strip.start, strip.which)
+
 
 class Convolution(Step):
     """A convolution of stride 1 and any padding with zeros and dilation."""
@@ -122,16 +160,30 @@ class Convolution(Step):
 
     def patch(self, patch: Patch, before: Tensor, after: Tensor) -> Patch:
         """Add what the kernel makes of the change, tap by tap, to the reference."""
-        change = patch.change(before)
-        n, changed, _ = change.shape
-        taps = (change.flatten(0, 1) @ self.weight).view(n, changed, self.width, self.outputs)
         reach = (self.width - 1) * self.dilation
         starts = patch.starts + self.before - reach
-        values = _rows(after, starts[:, None] + torch.arange(changed + reach))
-        for tap in range(self.width):
-            first = reach - tap * self.dilation
-            values[:, first : first + changed] += taps[:, :, tap]
+        values = _rows(after, starts[:, None] + torch.arange(patch.values.shape[1] + reach))
+        self._add(patch.change(before), values)
         return Patch(values, starts)
+
+    def strip(self, strip: Strip, before: Tensor, after: Tensor) -> Strip:
+        """Add what the kernel makes of the change, tap by tap, to the reference."""
+        change = strip.change(before)
+        reach = (self.width - 1) * self.dilation
+        values = change.new_zeros(len(change), change.shape[1] + reach, self.outputs)
+        self._add(change, values)
+        start = strip.start + self.before - reach
+        first, last = _inside(start, start + values.shape[1], after)
+        inside = values[:, first - start : last - start]
+        return Strip(inside + strip_of(after, first, last, strip.which), first, strip.which)
+
+    def _add(self, change: Tensor, values: Tensor) -> None:
+        """Add to ``values`` [n, width + reach, out] what the kernel makes of ``change`` [n, width, in]."""
+        n, changed, _ = change.shape
+        taps = (change.flatten(0, 1) @ self.weight).view(n, changed, self.width, self.outputs)
+        for tap in range(self.width):
+            first = (self.width - 1 - tap) * self.dilation
+            values[:, first : first + changed] += taps[:, :, tap]
 
 
 class MaxPooling(Step):
@@ -154,6 +206,18 @@ class MaxPooling(Step):
         rows = torch.cat([patch.values.flatten(0, 1), before])
         found = rows.index_select(0, row.flatten().to(rows.device))
         return Patch(found.view(n, cells, self.size, channels).amax(dim=2), first)
+
+    def strip(self, strip: Strip, before: Tensor, after: Tensor) -> Strip:
+        """Take the maxima of every cell that the strip touches."""
+        first = (strip.start - self.size) // self.stride + 1
+        first, last = _inside(first, (strip.stop - 1) // self.stride + 1, after)
+        start, stop = first * self.stride, (last - 1) * self.stride + self.size
+        if last == first:
+            return Strip(strip.values[:, :0], first, strip.which)
+        values = strip_of(before, start, stop, strip.which)
+        low, high = max(strip.start, start), min(strip.stop, stop)
+        values[:, low - start : high - start] = strip.values[:, low - strip.start : high - strip.start]
+        return Strip(values.unfold(1, self.size, self.stride).amax(dim=3), first, strip.which)
 
 
 def steps_of(layers: Iterable[nn.Module]) -> tuple[list[Step], list[nn.Module]]:
@@ -186,6 +250,17 @@ def walk(steps: Sequence[Step], references: Sequence[Tensor], patch: Patch) -> P
     for step, before, after in zip(steps, references[:-1], references[1:], strict=True):
         patch = step.patch(patch, before, after)
     return patch
+
+
+def strip_of(reference: Tensor, start: int, stop: int, which: Tensor) -> Tensor:
+    """Copy positions of some windows of ``reference`` [windows, channels, positions], [n, positions, channels]."""
+    return reference[:, :, start:stop].transpose(1, 2).contiguous().index_select(0, which)
+
+
+def _inside(start: int, stop: int, layer: Tensor) -> tuple[int, int]:
+    """The part of a range of positions that lies inside ``layer`` [windows, channels, positions]."""
+    first = min(max(start, 0), layer.shape[2])
+    return first, max(first, min(stop, layer.shape[2]))
 
 
 def _flat(layer: nn.Module) -> list[nn.Module]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from regulome.explain.chain import Patch
+from regulome.explain.chain import Patch, Strip
 
 
 class End(ABC):
-    """The layers behind a chain, for one window after the other."""
+    """The layers behind a chain: for one window after the other, or for many windows at once."""
 
     @abstractmethod
     def start(self, reference: Tensor) -> Tensor:
@@ -21,6 +21,15 @@ class End(ABC):
     @abstractmethod
     def outputs(self, patch: Patch) -> Tensor:
         """The model's outputs for each changed input, [n, outputs]."""
+
+    @abstractmethod
+    def strip(self, strip: Strip, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """The model's outputs for many windows, [windows, outputs], and for each changed one, [n, outputs].
+
+        Args:
+            strip: The last layer's changes.
+            reference: The last layer, [windows, channels, positions].
+        """
 
 
 class DenseEnd(End):
@@ -56,6 +65,13 @@ class DenseEnd(End):
             hidden.index_add_(0, those.to(rows.device), part)
         return self.rest(hidden)  # type: ignore[no-any-return]
 
+    def strip(self, strip: Strip, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Add what the change does to the hidden layer."""
+        windows = self.linear(reference.flatten(1))
+        weight = self.weight[:, strip.start : strip.stop].flatten(1)
+        changed = windows.index_select(0, strip.which).addmm_(strip.change(reference).flatten(1), weight.T)
+        return _both(self.rest, windows, changed)
+
 
 class MaximumEnd(End):
     """The maximum over all positions, then anything: the reference's maxima left and right of a patch are known."""
@@ -81,6 +97,12 @@ class MaximumEnd(End):
         right = self.after[(places[:, -1] + 1).clamp(0, self.length).to(values.device)]
         return self.rest(torch.maximum(torch.maximum(left, right), values.amax(dim=1)))  # type: ignore[no-any-return]
 
+    def strip(self, strip: Strip, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the maximum of the strip and of what lies on both sides of it."""
+        beside = torch.maximum(_highest(reference[:, :, : strip.start]), _highest(reference[:, :, strip.stop :]))
+        changed = torch.maximum(beside.index_select(0, strip.which), _highest(strip.values.transpose(1, 2)))
+        return _both(self.rest, reference.amax(dim=2), changed)
+
 
 class WholeEnd(End):
     """Anything else, a recurrent layer for example: it sees the whole last layer with the patch laid over it."""
@@ -102,6 +124,23 @@ class WholeEnd(End):
         whole = self.reference.repeat(n, 1)
         whole[rows] = patch.values.flatten(0, 1)[inside.to(rows.device)]
         return self.rest(whole.view(n, -1, channels).transpose(1, 2))  # type: ignore[no-any-return]
+
+    def strip(self, strip: Strip, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Lay every strip over a copy of its window."""
+        changed = reference.index_select(0, strip.which)
+        changed[:, :, strip.start : strip.stop] = strip.values.transpose(1, 2)
+        return _both(self.rest, reference, changed)
+
+
+def _highest(x: Tensor) -> Tensor:
+    """Maxima over positions [n, channels] of [n, channels, positions]; minus infinity where there are none."""
+    return x.amax(dim=2) if x.shape[2] else x.new_full(x.shape[:2], -torch.inf)
+
+
+def _both(rest: nn.Module, windows: Tensor, changed: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply the last layers to windows and to changed ones together."""
+    outputs = rest(torch.cat([windows, changed]))
+    return outputs[: len(windows)], outputs[len(windows) :]
 
 
 class GoOn(nn.Module):

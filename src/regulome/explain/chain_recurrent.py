@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from regulome.explain.chain import Patch
+from regulome.explain.chain import Patch, Strip
 from regulome.explain.chain_ends import End
 
 
@@ -64,6 +64,39 @@ class RecurrentEnd(End):
             found = (found - self.states[way][0][:, here]).flatten(1)
             hidden += found @ self.weights[way][:, here.start * self.units : here.stop * self.units].T
         return self.rest(hidden)  # type: ignore[no-any-return]
+
+    def strip(self, strip: Strip, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Read the windows, and the changed ones from the windows' states beside the changes on."""
+        which, windows = strip.which, reference.transpose(1, 2)
+        changed = windows.index_select(0, which)
+        changed[:, strip.start : strip.stop] = strip.values
+        hidden = self.linear.bias.expand(len(windows), -1)
+        change = hidden.new_zeros(len(which), hidden.shape[1])
+        length, units = windows.shape[1], self.units
+        for way, (same, other) in enumerate(
+            ((slice(strip.start), slice(strip.start, length)), (slice(strip.stop, length), slice(strip.stop)))
+        ):
+            h = c = hidden.new_zeros(1, len(windows), units)
+            states = hidden.new_zeros(len(windows), length, units)
+            if windows[:, same].shape[1]:
+                states[:, same], h, c = self._run(way, windows[:, same], h, c)
+            if windows[:, other].shape[1]:
+                inputs = torch.cat([windows[:, other], changed[:, other]])
+                h, c = (torch.cat([one, one.index_select(1, which)], dim=1) for one in (h, c))
+                found, _, _ = self._run(way, inputs, h, c)
+                states[:, other] = found[: len(windows)]
+                moved = found[len(windows) :] - states[:, other].index_select(0, which)
+                weight = self.weights[way].view(-1, length, units)[:, other].flatten(1)
+                change.addmm_(moved.flatten(1), weight.T)
+            hidden = torch.addmm(hidden, states.flatten(1), self.weights[way].T)
+        outputs = self.rest(torch.cat([hidden, hidden.index_select(0, which) + change]))
+        return outputs[: len(windows)], outputs[len(windows) :]
+
+    def _run(self, way: int, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read [n, positions, channels] from states [1, n, units] on: all states, by position, and the last."""
+        inputs = inputs.flip(1) if way else inputs
+        states, h, c = torch.lstm(inputs, (h, c), self.ways[way], True, 1, 0.0, False, False, True)
+        return states.flip(1) if way else states, h, c
 
     def _read(
         self, way: int, steps: Sequence[int], h: Tensor, c: Tensor, added: Tensor | None = None, first: int = 0

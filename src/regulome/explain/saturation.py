@@ -77,11 +77,8 @@ class Saturator:
             raise InputError(f"batch_size must be at least 1, but got {batch_size}")
         self.model = model
         self.batch_size = batch_size
-        before = getattr(model, "preprocess", None)
-        network = getattr(model, "network", model) if isinstance(before, OneHot) else model
-        unknown = before.unknown if isinstance(before, OneHot) else getattr(model, "unknown", 0.0)
-        self.unknown = float(unknown)
-        self._parts = _parts(network) if reuse else None
+        network, self.unknown = network_of(model)
+        self._parts = parts_of(network) if reuse else None
         self._end: tuple[torch.Size, End | None] | None = None
 
     def __call__(
@@ -140,8 +137,7 @@ class Saturator:
                 references.append(step.reference(references[-1]))
             shape = references[-1].shape
             if self._end is None or self._end[0] != shape:
-                recurrent = bool(rest) and isinstance(rest[0], nn.LSTM)
-                self._end = shape, recurrent_end(rest, shape[0]) if recurrent else end_of(rest, *shape)
+                self._end = shape, end_behind(rest, *shape)
             end = self._end[1]
             if end is None:
                 return None
@@ -200,7 +196,15 @@ def _mutants(inside: Tensor, new: Tensor, where: Tensor) -> Tensor:
     return mutants
 
 
-def _parts(network: nn.Module) -> tuple[list[Step], list[nn.Module]] | None:
+def network_of(model: nn.Module) -> tuple[nn.Module, float]:
+    """The network inside a predictor of a sequence run, or the model itself, and what it reads for unknown letters."""
+    before = getattr(model, "preprocess", None)
+    if isinstance(before, OneHot):
+        return getattr(model, "network", model), float(before.unknown)
+    return model, float(getattr(model, "unknown", 0.0))
+
+
+def parts_of(network: nn.Module) -> tuple[list[Step], list[nn.Module]] | None:
     """The chain at the beginning of a network and what follows it; None where it shows none."""
     convolutions, head = getattr(network, "convolutions", None), getattr(network, "head", None)
     go_on = getattr(network, "after_convolutions", None)
@@ -215,3 +219,15 @@ def _parts(network: nn.Module) -> tuple[list[Step], list[nn.Module]] | None:
     else:
         return None
     return (steps, rest) if any(isinstance(step.layer, nn.Conv1d) for step in steps) else None
+
+
+def end_behind(rest: Sequence[nn.Module], positions: int, channels: int) -> End | None:
+    """What goes on behind the chain; None for an LSTM that is read in a way of its own.
+
+    Args:
+        rest: The layers that follow the chain, as :func:`parts_of` gives them.
+        positions: Positions of the chain's last layer.
+        channels: Its channels.
+    """
+    recurrent = bool(rest) and isinstance(rest[0], nn.LSTM)
+    return recurrent_end(rest, positions) if recurrent else end_of(rest, positions, channels)

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import polars as pl
 from scipy.special import expit, log_expit, logsumexp
 
+from regulome.explain.substitutions import SubstitutionScorer
 from regulome.explain.variant_background import Background
 from regulome.genome.alleles import Placed, Placer
+from regulome.genome.letters import CODE_OF
 from regulome.training.feature_choice import distinct_names
 from regulome.training.scorer import Scorer
 
@@ -68,6 +70,7 @@ class Comparer:
         self.placer = placer
         self.chosen = list(chosen)
         self.background = background
+        self._substitutions = SubstitutionScorer(scorer)
         self.names = distinct_names([scorer.target_names[i] for i in chosen])
 
     def on(self, vcf: str | os.PathLike[str]) -> Comparer:
@@ -78,11 +81,43 @@ class Comparer:
 
     def effects(self, placed: Placed) -> Effects:
         """Score alleles that can be scored."""
-        references, which = self.placer.references(placed)
-        alternatives = self.placer.alternatives(placed)
-        shape = (*which.shape, len(self.chosen))
-        windows = alternatives.reshape(-1, self.scorer.length)
-        return self._compare(self._predict(references)[which], self._predict(windows).reshape(shape))
+        windows, which = self.placer.references(placed)
+        reference = np.empty((len(windows), len(self.chosen)))
+        alternative = np.empty((*which.shape, len(self.chosen)))
+        rows = self._substitute(placed, windows, which, reference, alternative)
+        known = np.zeros(len(windows), bool)
+        known[which[rows]] = True
+        others = np.setdiff1d(np.arange(len(placed)), rows, assume_unique=True)
+        if len(others):
+            if not known.all():
+                reference[~known] = self._predict(windows[~known])
+            cut = self.placer.alternatives(placed.take(others))
+            found = self._predict(cut.reshape(-1, self.scorer.length))
+            alternative[others] = found.reshape(len(others), *alternative.shape[1:])
+        return self._compare(reference[which], alternative)
+
+    def _substitute(
+        self,
+        placed: Placed,
+        windows: npt.NDArray[np.uint8],
+        which: npt.NDArray[np.int64],
+        reference: npt.NDArray[np.float64],
+        alternative: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.int64]:
+        """Score substitutions of one letter with their windows, where the network allows it; returns which alleles."""
+        nothing = np.empty(0, np.int64)
+        if not self._substitutions.possible:
+            return nothing
+        rows = np.flatnonzero((placed.removed == 1) & (placed.letters[:, 1] - placed.letters[:, 0] == 1))
+        letters = CODE_OF[placed.sites.text[placed.letters[rows, 0]]]
+        for place, shift in enumerate(self.placer.shifts.tolist() if len(rows) else []):
+            used, inverse = np.unique(which[rows, place], return_inverse=True)
+            found = self._substitutions(windows[used], self.scorer.length // 2 - shift, inverse, letters)
+            if found is None:
+                return nothing
+            reference[used] = found[0][:, self.chosen]
+            alternative[rows, place] = found[1][:, self.chosen]
+        return rows
 
     def empty(self) -> Effects:
         """Return the effects of no allele."""

@@ -89,7 +89,8 @@ def score_variants(
 
     Memory and device: a few hundred records at a time, whatever the size of the VCF, and 4 bytes × features ×
     ``background_size``. The VCF is read twice: all of it is checked before anything is scored. The windows of
-    neighbouring alleles that share a reference are scored once.
+    neighbouring alleles that share a reference are scored once; where a network begins with convolutions, of an SNV's
+    window only what the SNV changes is computed (:mod:`regulome.explain.substitutions`).
 
     Args:
         run: The run, its folder, or a scorer (then ``both_strands``, ``batch_size`` and ``device`` are the scorer's).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
@@ -148,34 +148,16 @@ class Scorer:
         if self.task != "classification":
             raise InputError("the run predicts values, which have no odds", cure="use a run of the task classification")
 
-        def answer(batch: Tensor) -> Tensor:
-            if len(self.models) == 1 and not self.both_strands:
-                return next(self._outputs(batch))
-            present, absent = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-            for output in self._outputs(batch):
-                output = output.clamp(-_CERTAIN, _CERTAIN)
-                present = present + torch.sigmoid(output)
-                absent = absent + torch.sigmoid(-output)
-            return torch.log(present) - torch.log(absent)
-
-        return self._batches(codes, answer)
+        return self._batches(codes, lambda batch: mean_log_odds(self._outputs(batch)))
 
     def _mean(self, codes: npt.NDArray[np.uint8], each: Callable[[Tensor], Tensor]) -> npt.NDArray[np.float32]:
-        times = len(self.models) * (1 + self.both_strands)
-
-        def answer(batch: Tensor) -> Tensor:
-            total = torch.zeros((), device=self.device)
-            for output in self._outputs(batch):
-                total = total + each(output)
-            return total / times
-
-        return self._batches(codes, answer)
+        return self._batches(codes, lambda batch: mean_output(map(each, self._outputs(batch))))
 
     def _outputs(self, batch: Tensor) -> Iterator[Tensor]:
         """Give each member's output [b, targets] for each strand."""
         strands = [batch]
         if self.both_strands:
-            strands.append(torch.tensor(_COMPLEMENT, dtype=torch.uint8, device=self.device)[batch.flip(1).int()])
+            strands.append(other_strand(batch))
         for model in self.models:
             for strand in strands:
                 yield model(strand).float()
@@ -186,7 +168,7 @@ class Scorer:
             raise InputError(f"expected windows of {self.length} bp, as the run takes, but got {got}")
         letters = torch.from_numpy(np.ascontiguousarray(codes, np.uint8))
         result = torch.empty((len(letters), len(self.target_names)), device=self.device)
-        with _evaluating(self.models), torch.inference_mode():
+        with evaluating(self.models), torch.inference_mode():
             for begin in range(0, len(letters), self.batch_size):
                 batch = letters[begin : begin + self.batch_size].to(self.device, non_blocking=True)
                 result[begin : begin + self.batch_size] = answer(batch)
@@ -195,6 +177,34 @@ class Scorer:
         if not finite:
             raise InputError("the model's answer is not a finite number", cure="train again; its weights are damaged")
         return result.cpu().numpy()
+
+
+def mean_output(outputs: Iterable[Tensor]) -> Tensor:
+    """Return the mean of members' and strands' outputs, each [n, targets]."""
+    count, total = 0, None
+    for output in outputs:
+        count, total = count + 1, output if total is None else total + output
+    if total is None:
+        raise ValueError("there is no output")
+    return total / count
+
+
+def mean_log_odds(outputs: Iterable[Tensor]) -> Tensor:
+    """Return ln(p / (1 − p)) of the mean probability p over members' and strands' logits, each [n, targets].
+
+    Where there are several, those beyond ±80 count as ±80.
+    """
+    given = list(outputs)
+    if len(given) == 1:
+        return given[0]
+    given = [output.clamp(-_CERTAIN, _CERTAIN) for output in given]
+    present, absent = (sum(torch.sigmoid(sign * output) for output in given) for sign in (1, -1))
+    return torch.log(torch.as_tensor(present)) - torch.log(torch.as_tensor(absent))
+
+
+def other_strand(codes: Tensor) -> Tensor:
+    """Return the reverse complements of windows as codes, uint8 [n, length]."""
+    return torch.tensor(_COMPLEMENT, dtype=torch.uint8, device=codes.device)[codes.flip(1).int()]
 
 
 def _as_it_is(output: Tensor) -> Tensor:
@@ -209,7 +219,7 @@ def _on(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 @contextmanager
-def _evaluating(models: Sequence[nn.Module]) -> Iterator[None]:
+def evaluating(models: Sequence[nn.Module]) -> Iterator[None]:
     """Put models into evaluation mode for a while; afterwards each layer is in the mode in which it was."""
     modes = [(module, module.training) for model in models for module in model.modules()]
     try:

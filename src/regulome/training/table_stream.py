@@ -17,7 +17,7 @@ from regulome.errors import InputError
 #: What a table may be written as.
 ENDINGS = (".tsv", ".tsv.gz", ".csv", ".csv.gz", ".parquet")
 #: A group of rows of a Parquet file has about this many bytes in memory.
-_GROUP = 1 << 26
+_GROUP = 1 << 27
 
 Write = Callable[[pl.DataFrame], object]
 
@@ -44,7 +44,8 @@ def table_ending(path: str | os.PathLike[str], *, others: tuple[str, ...] = ()) 
 def new_table(path: str | os.PathLike[str], schema: Mapping[str, Any], *, overwrite: bool = False) -> Iterator[Write]:
     """Give a function that appends rows to a table.
 
-    Memory: a group of rows. A Parquet file is first written in parts beside it, which takes its size on disk once more.
+    Memory: a group of rows. A Parquet file of several groups is first written in parts beside it, uncompressed; they
+    take about as much room on the disk as the file itself.
     ``.gz`` is written as bgzip, which every gunzip reads.
 
     Args:
@@ -90,19 +91,18 @@ def _parquet(path: Path, empty: pl.DataFrame) -> Iterator[Write]:
     def write(table: pl.DataFrame) -> None:
         waiting.append(table)
         if sum(len(part) for part in waiting) >= rows:
-            save()
-
-    def save() -> None:
-        files.append(parts / f"{len(files):06d}.parquet")
-        pl.concat(waiting).write_parquet(files[-1], row_group_size=rows)
-        waiting[:] = [empty]
+            # Arrow's own layout costs little; only the whole is packed.
+            files.append(parts / f"{len(files):06d}.arrow")
+            pl.concat(waiting).write_ipc(files[-1])
+            waiting[:] = [empty]
 
     try:
         yield write
-        save()
-        if len(files) == 1:
-            files[0].replace(path)
+        last = pl.concat(waiting)
+        if not files:
+            last.write_parquet(path, row_group_size=rows)
             return
-        pl.scan_parquet(files).sink_parquet(path, row_group_size=rows)
+        last.write_ipc(parts / "last.arrow")
+        pl.scan_ipc([*files, parts / "last.arrow"]).sink_parquet(path, row_group_size=rows)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
