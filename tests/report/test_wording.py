@@ -1,11 +1,33 @@
 import pytest
 
-from regulome.report.wording import METRICS, amount, estimate, sentence, size
+from regulome.report.wording import amount, estimate, metric_title, sentence, size, wording
 from regulome.training.metrics import METRICS as COMPUTED
+from regulome.training.metrics import metrics_of
+from regulome.training.ranking import NAMES
 
 
-def test_every_metric_is_explained() -> None:
-    assert set(METRICS) == {name for metrics in COMPUTED.values() for name in metrics}
+@pytest.mark.parametrize("line", ["expression", "sequence"])
+def test_every_metric_is_explained(line: str) -> None:
+    known = wording(line).metrics()
+    assert set(known) == {name for task in COMPUTED for name in metrics_of(task, "sequence")} | {"f1_tuned"}
+    assert not any("{" in metric.meaning + metric.guessing for metric in known.values())
+    assert set(NAMES) - set(known) == {"cross_entropy"}
+
+
+def test_each_line_has_its_words() -> None:
+    assert wording("expression").say("a {high} {one} of {n} {many}", n=2) == "a high gene of 2 genes"
+    assert wording("sequence", ["a", "b"]).say("{high} {many}") == "positive windows"
+    assert wording("sequence", ["bound"]).say("{low} {many}") == "unbound sequences"
+    # What is filled in is left as it is.
+    assert wording("sequence").say("{many}: {run}", run="{one}") == "windows: {one}"
+    for words in (wording("sequence"), wording("sequence", ["bound"])):
+        text = str([words, words.metrics(), words.bad_score("classification"), words.alone(1)])
+        assert not {"genes", "marks", "TSS"} & set(text.replace(",", " ").split())
+
+
+def test_titles() -> None:
+    assert metric_title("auroc") == "AUROC"
+    assert metric_title("something else") == "something else"
 
 
 def test_estimates() -> None:
@@ -13,6 +35,7 @@ def test_estimates() -> None:
     assert estimate({"value": -0.5, "low": None, "high": None}) == "−0.500"
     assert estimate({"value": None, "low": None, "high": None, "reason": "one class"}) == "— (one class)"
     assert estimate(None) == "—"
+    assert estimate({"value": -0.0002, "low": -0.0003, "high": -0.0001}) == "0.000 [0.000, 0.000]"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def command(
     as_json: AsJson = False,
     figure: Annotated[Path | None, typer.Option(help="Also draw the differences, to .svg, .png or .pdf.")] = None,
 ) -> None:
-    """Compare runs on the same examples: paired differences with 95 % intervals."""
+    """Compare runs on the same examples: paired differences with 95 % intervals; of many features also on how many."""
     import json
 
     from regulome.cli.evaluate import show_metrics
@@ -43,12 +43,35 @@ def command(
                 row["a"],
                 row["b"],
                 interval(row | {"value": row["difference"]}, digits=4),
-                None if row["p"] is None else f"{row['p']:.3f}",
+                _chance(row["p"]),
                 row["better"],
             )
             for row in found.table.iter_rows(named=True)
+            if row["difference"] is not None
         ],
     )
+    if not found.features.is_empty():
+        show(
+            ["metric", "of features", "first better", "second better", "first", "second"],
+            [
+                (
+                    row["metric"],
+                    f"{row['features']:,}",
+                    f"{row['better_a']:,}",
+                    f"{row['better_b']:,}",
+                    row["a"],
+                    row["b"],
+                )
+                for row in found.wins().iter_rows(named=True)
+            ],
+            right=["of features", "first better", "second better"],
+        )
+
+
+def _chance(p: float | None) -> str | None:
+    if p is None:
+        return None
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 command.__name__ = "compare"

@@ -26,7 +26,7 @@ def command(
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Attributions of a run's predictions to marks and bins: arrays and tables."""
+    """Attributions of a run's predictions to marks and bins: arrays and tables. For DNA: mutate, profile, variants."""
     from regulome.explain import explain
 
     explanation = explain(

@@ -19,7 +19,8 @@ def command(
     if name is not None:
         print(to_toml(load_recipe(name)), end="")
         return
-    show(["recipe", "model", "description"], [(r.name, r.model.name, r.description) for r in list_recipes()])
+    rows = [(r.name, r.model.name, r.line, r.description) for r in list_recipes()]
+    show(["recipe", "model", "line", "description"], rows)
 
 
 command.__name__ = "recipes"

@@ -21,7 +21,7 @@ def command(
     explanations: Annotated[
         list[Path], typer.Option("--explanation", help="An explanation that exists already; may be repeated.")
     ] = [],  # noqa: B006
-    limit: Annotated[int, typer.Option(help="Explain at most so many test genes.")] = 2000,
+    limit: Annotated[int, typer.Option(help="Explain at most so many test genes (runs on marks).")] = 2000,
     truth: Annotated[
         Path | None, typer.Option(help="truth.json of a simulated world: score the explanations against it.")
     ] = None,

@@ -34,7 +34,12 @@ def interval(metric: dict[str, Any] | None, digits: int = 3) -> str | None:
     """Write a metric with its 95 % interval, for example ``0.912 [0.901, 0.923]``."""
     if not metric or metric.get("value") is None:
         return None
-    text = f"{metric['value']:.{digits}f}"
+    text = _rounded(metric["value"], digits)
     if metric.get("low") is not None:
-        text += f" [{metric['low']:.{digits}f}, {metric['high']:.{digits}f}]"
+        text += f" [{_rounded(metric['low'], digits)}, {_rounded(metric['high'], digits)}]"
     return text
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Write a number without the sign of a rounded zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"

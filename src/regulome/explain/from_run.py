@@ -69,12 +69,18 @@ def explain(
         ``genes.tsv`` (each gene with its strongest mark and bin, in the order of the arrays).
 
     Raises:
-        InputError: Unknown method or parameter, a model that the method cannot explain, no examples, other marks or
-            bins than the model's, or ``out`` exists.
+        InputError: Unknown method or parameter, a run that does not read marks, a model that the method cannot explain,
+            no examples, other marks or bins than the model's, or ``out`` exists.
     """
     _check(method, parameters)
     check_target(out, overwrite=overwrite)
     run = run if isinstance(run, Run) else open_run(run)
+    if run.info.line != "expression":
+        raise InputError(
+            f"{method} explains runs on histone marks, this run reads DNA",
+            file=run.path,
+            cure="look inside it with `regulome mutate`, `regulome profile` or `regulome variants`",
+        )
     data = run.dataset() if dataset is None else dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     order = match_marks(run.info, data)
     rows = np.empty(0, np.int64) if method == "class-map" else select_rows(run, data, split)[0]

@@ -10,6 +10,7 @@ import polars as pl
 from regulome.explain.explanation import Explanation
 from regulome.explain.recovery import Truth, score_recovery
 from regulome.report.figures.maps import Box, heat_figure, mark_figure, signal_figure
+from regulome.report.looking_dna import dna_section
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words
 from regulome.report.wording import amount, sentence
@@ -19,6 +20,8 @@ _GROUPS = ("high", "low")
 
 def looking_sections(materials: Sequence[Material], truth: Truth | None) -> list[Section]:
     """One chapter per run, and one on the signal itself, which all runs on a dataset share."""
+    if materials[0].reads_dna:
+        return [dna_section(materials)]
     sections = []
     signal = _signal(materials)
     if signal:
@@ -42,7 +45,7 @@ def looking_sections(materials: Sequence[Material], truth: Truth | None) -> list
 
 def recovery_section(materials: Sequence[Material], truth: Truth | None) -> list[Section]:
     """Score every explanation against what was planted in a simulated world."""
-    if truth is None:
+    if truth is None or materials[0].reads_dna:
         return []
     rows = []
     for material in materials:

@@ -17,6 +17,8 @@ from regulome.errors import InputError
 from regulome.explain.explanation import Explanation
 from regulome.explain.from_run import explain
 from regulome.models.registry import list_models
+from regulome.report.outputs import Outputs, gather_outputs
+from regulome.report.wording import Wording, wording
 from regulome.training.evaluation import evaluate
 from regulome.training.runs import Run
 
@@ -34,12 +36,13 @@ class Material:
         label: Its name on the page, unlike that of every other run.
         run: The run.
         dataset: Its dataset; None where it cannot be opened.
-        ids: Test genes, [n].
+        ids: Test examples, [n]; empty where outputs are many.
         truth: Their labels or values, [n].
-        score: What the run predicts for them: probabilities of high, or values, [n].
-        metrics: Metrics on the test genes with intervals.
+        score: What the run predicts for them: probabilities of high (positive), or values, [n].
+        metrics: Metrics on the test examples with intervals.
         explanations: Method → explanation.
         troubles: What could not be had, and why.
+        outputs: What is known of each output, where a run of the line of sequences has several.
     """
 
     label: str
@@ -51,6 +54,22 @@ class Material:
     metrics: Mapping[str, Any]
     explanations: dict[str, Explanation] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    outputs: Outputs | None = None
+
+    @property
+    def features(self) -> pl.DataFrame:
+        """A row per output; empty where there is one."""
+        return pl.DataFrame() if self.outputs is None else self.outputs.features
+
+    @property
+    def words(self) -> Wording:
+        """The words of the run's line."""
+        return wording(self.run.info.line, self.run.info.target_names)
+
+    @property
+    def reads_dna(self) -> bool:
+        """Whether the run is of the line of sequences."""
+        return self.run.info.line == "sequence"
 
     @property
     def task(self) -> str:
@@ -94,24 +113,29 @@ def gather(
         limit: Number of test genes to explain, at most.
 
     Raises:
-        InputError: The run has no predictions of test genes.
+        InputError: The run has no predictions of test examples.
     """
-    target = run.info.target_names[0]
-    table = run.predictions().filter(pl.col("split") == "test")
-    if not len(table) or target not in table.columns or f"{target}_true" not in table.columns:
-        raise InputError(
-            "holds no predictions of labelled test genes", file=run.path, cure="train it with a test split"
-        )
-    table = table.drop_nulls([target, f"{target}_true"])
-    troubles = []
+    troubles: list[str] = []
     if dataset is None:
         try:
             dataset = run.dataset()
         except InputError as error:
-            troubles.append(
-                f"The dataset cannot be opened, so that its sources and the model's maps are missing: {error}"
-            )
+            maps = "" if run.info.line == "sequence" else " and the model's maps"
+            troubles.append(f"The dataset cannot be opened, so that its sources{maps} are missing: {error}")
             logger.warning("%s: reported without its dataset: %s", label, error)
+    if run.info.line == "sequence" and len(run.info.target_names) > 1:
+        found = gather_outputs(run, dataset)
+        none = np.empty(0)
+        return Material(label, run, dataset, [], none, none, found.metrics, troubles=troubles, outputs=found)
+    target = run.info.target_names[0]
+    table = run.predictions().filter(pl.col("split") == "test")
+    if not len(table) or target not in table.columns or f"{target}_true" not in table.columns:
+        raise InputError(
+            f"holds no predictions of labelled test {wording(run.info.line, run.info.target_names).many}",
+            file=run.path,
+            cure="train it with a test split",
+        )
+    table = table.drop_nulls([target, f"{target}_true"])
     material = Material(
         label,
         run,
@@ -125,7 +149,7 @@ def gather(
     for explanation in given:
         if Path(explanation.manifest["run"]["path"]) == Path(run.path).resolve():
             material.explanations[explanation.method] = explanation
-    if dataset is not None:
+    if dataset is not None and not material.reads_dna:
         _explain(material, dataset, folder, device=device, limit=limit)
     return material
 

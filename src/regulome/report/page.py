@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
@@ -48,7 +48,7 @@ class Picture:
     @property
     def csv(self) -> str:
         """The data as a data URI."""
-        return "data:text/csv;base64," + base64.b64encode(self.data.write_csv().encode()).decode()
+        return _csv(self.data)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Table:
         meaning: How to read it.
         bad: What to do when the numbers are bad.
         numbers: Whether all columns but the first are numbers, set to the right.
+        data: The whole table where only a part of it is shown; offered as CSV.
+        name: Name of that CSV file, without suffix.
     """
 
     title: str
@@ -70,7 +72,14 @@ class Table:
     meaning: str = ""
     bad: str = ""
     numbers: bool = False
+    data: pl.DataFrame | None = None
+    name: str = ""
     kind: str = field(default="table", init=False)
+
+    @property
+    def csv(self) -> str:
+        """The data as a data URI; empty where there are none."""
+        return "" if self.data is None else _csv(self.data)
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,18 @@ class Section:
     title: str
     blocks: Sequence[Block]
     lead: str = ""
+
+
+def _csv(data: pl.DataFrame) -> str:
+    return "data:text/csv;base64," + base64.b64encode(data.write_csv().encode()).decode()
+
+
+def stack(tables: Mapping[str, pl.DataFrame], digits: int = 6) -> pl.DataFrame:
+    """Put the tables of runs under each other, the run's name first, numbers with so many digits."""
+    parts = [table.with_columns(run=pl.lit(name)) for name, table in tables.items()]
+    stacked = pl.concat(parts, how="diagonal_relaxed")
+    numbers = [name for name, kind in stacked.schema.items() if kind.is_float()]
+    return stacked.select("run", pl.exclude("run")).with_columns(pl.col(numbers).round_sig_figs(digits))
 
 
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:

@@ -6,41 +6,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from regulome.recipes.load import to_toml
+from regulome.report.figures.features import group_names, group_title, positives_figure
 from regulome.report.material import Material
-from regulome.report.page import Block, Listing, Section, Table, Words
-from regulome.report.wording import HEADLINE, METRICS, amount, estimate, sentence, size
+from regulome.report.outputs import count_positives
+from regulome.report.page import Block, Listing, Picture, Section, Table, Words
+from regulome.report.wording import HEADLINE, amount, estimate, sentence, size
 from regulome.training.metrics import LESS_IS_BETTER
+
+# Source files that a table shows.
+_SOURCES = 12
 
 
 def summary_section(materials: Sequence[Material]) -> Section:
     """Say in a few sentences what was done and what came out."""
-    first = materials[0]
-    info = first.run.info
-    goal = (
-        "tell highly expressed genes from lowly expressed ones"
-        if first.task == "classification"
-        else f"predict {sentence(info.target_names)} of each gene"
-    )
+    first, words = materials[0], materials[0].words
     models = "One model was" if len(materials) == 1 else f"{len(materials)} models were"
-    width = info.bins * info.bin_size
-    what = (
-        f"{models} trained to {goal} from {amount(len(info.marks), 'track')} ({sentence(info.marks)}) in {info.bins} "
-        f"bins of {info.bin_size} bp, {width:,} bp around the transcription start site (TSS)."
-    )
+    what = f"{models} trained to {_goal(first)}."
     if first.dataset is not None:
-        what += f" The dataset holds {amount(len(first.dataset), 'gene')}."
+        what += f" The dataset holds {amount(len(first.dataset), words.one)}."
     metric = HEADLINE[first.task]
+    title = ("mean " * (first.outputs is not None)) + words.metrics()[metric].title
     ranked = sorted(materials, key=lambda m: _value(m, metric), reverse=metric not in LESS_IS_BETTER)
     best = ranked[0]
     score = estimate(best.metrics.get(metric))
     result = (
-        f"On {amount(best.metrics['n'], 'test gene')} that no model saw "
-        f"before{f', {best.label} did best' if len(materials) > 1 else ''}: {METRICS[metric].title} {score} — "
-        f"{METRICS[metric].meaning}."
+        f"On {amount(best.metrics['n'], f'test {words.one}')} that no model saw "
+        f"before{f', {best.label} did best' if len(materials) > 1 else ''}: {title} {score} — "
+        f"{words.metrics()[metric].meaning}."
     )
+    if first.outputs is not None and "auprc" in best.metrics:
+        result += f" Mean AUPRC {estimate(best.metrics['auprc'])}, where guessing reaches {_guessing(best)}."
     rows = [
         [
             m.label,
@@ -52,10 +51,46 @@ def summary_section(materials: Sequence[Material]) -> Section:
         ]
         for m in materials
     ]
-    table = Table(
-        "The runs", ["Run", "Model", "Recipe", "Parameters", "Members", f"Test {METRICS[metric].title} [95 %]"], rows
-    )
+    table = Table("The runs", ["Run", "Model", "Recipe", "Parameters", "Members", f"Test {title} [95 %]"], rows)
     return Section("summary", "In short", [Words([what, result]), table])
+
+
+def _goal(material: Material) -> str:
+    """What the model is to do, and from what."""
+    info, words = material.run.info, material.words
+    if not material.reads_dna:
+        goal = (
+            "tell highly expressed genes from lowly expressed ones"
+            if material.task == "classification"
+            else f"predict {sentence(info.target_names)} of each gene"
+        )
+        return (
+            f"{goal} from {amount(len(info.marks), 'track')} ({sentence(info.marks)}) in {info.bins} bins of "
+            f"{info.bin_size} bp, {info.bins * info.bin_size:,} bp around the transcription start site (TSS)"
+        )
+    where = f"windows of {info.length:,} bp of DNA" if words.one == "window" else f"{info.length:,} bp of DNA"
+    if material.outputs is not None:
+        kind = "" if material.task == "classification" else "the values of "
+        return f"predict {kind}{len(info.target_names):,} chromatin features ({_kinds(material)}) from {where}"
+    if material.task == "regression":
+        return f"predict {info.target_names[0]} from {where}"
+    of = "" if words.high == "bound" else f" ({info.target_names[0]})"
+    return words.say("tell {high} {many} from {low} ones{of} by {where}", of=of, where=where)
+
+
+def _kinds(material: Material) -> str:
+    """Count the features of each group; name the first where there are no groups."""
+    groups = material.features["group"]
+    names = group_names(groups)
+    if names == [""]:
+        shown = material.run.info.target_names[:3]
+        return ", ".join(shown) + (", …" if len(material.run.info.target_names) > 3 else "")
+    return sentence([f"{int((groups == name).sum())} {group_title(name, names)}" for name in names])
+
+
+def _guessing(material: Material) -> str:
+    shares = material.features.filter(pl.col("scorable"))["prevalence"].to_numpy()
+    return f"{shares.mean() if len(shares) else 0.0:.3f}"
 
 
 def data_sections(materials: Sequence[Material]) -> list[Section]:
@@ -75,9 +110,8 @@ def data_sections(materials: Sequence[Material]) -> list[Section]:
             ["Folder", str(dataset.path)],
             ["Checksum", dataset.checksum],
             ["Made", f"{manifest.created} with regulome {manifest.regulome}"],
-            ["Genes", f"{len(dataset):,}"],
-            ["Marks", sentence(dataset.marks)],
-            ["Window", f"{dataset.bins} bins × {dataset.bin_size} bp"],
+            [material.words.many.capitalize(), f"{len(dataset):,}"],
+            *_shape(material),
             *([["Target", str(_rule(manifest.targets.rule))]] if manifest.targets else []),
             *[[f"Rule for {source['role']}", str(source["rule"])] for source in manifest.sources if source.get("rule")],
             ["Split", material.run.info.split or "—"],
@@ -94,8 +128,10 @@ def data_sections(materials: Sequence[Material]) -> list[Section]:
         ]
         blocks: list[Block] = [Table("How the dataset was made", ["What", "How"], facts)]
         if sources:
-            blocks.append(Table("Source files", ["Role", "File", "Size", "SHA-256", "Read"], sources))
+            blocks.append(_sources(sources))
         blocks.append(_split(material))
+        if material.outputs is not None and dataset.task == "classification":
+            blocks.append(_positives(material))
         number = len(seen)
         title = "What it was trained on" if number == 1 else f"What {material.label} was trained on"
         sections.append(Section(f"data-{number}", title, blocks))
@@ -118,7 +154,11 @@ def provenance_section(materials: Sequence[Material]) -> Section:
             ["Trained", run.info.created or "—"],
             ["Versions", sentence([f"{name} {version}" for name, version in run.info.versions.items()])],
             ["Folder", str(run.path)],
-            *[["Chosen on validation genes", str(chosen)] for chosen in run.info.hyperparameters if chosen],
+            *[
+                [f"Chosen on validation {material.words.many}", str(chosen)]
+                for chosen in run.info.hyperparameters
+                if chosen
+            ],
         ]
         blocks.append(Table(material.label, ["What", "Value"], facts))
         blocks.append(Listing(f"Recipe of {material.label}", to_toml(recipe)))
@@ -147,9 +187,66 @@ def _read(source: dict[str, Any]) -> str:
     return "; ".join(words) or "—"
 
 
+def _shape(material: Material) -> list[list[str]]:
+    """What one example of the dataset is."""
+    assert material.dataset is not None
+    dataset = material.dataset
+    if not material.reads_dna:
+        return [
+            ["Marks", sentence(dataset.marks)],
+            ["Window", f"{dataset.bins} bins × {dataset.bin_size} bp"],
+        ]
+    settings = {name: value for name, value in dataset.manifest.parameters.items() if name not in ("parts", "length")}
+    told = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", [], {}, None))
+    counted = f"{len(dataset.target_names):,}" + (f" ({_kinds(material)})" if material.outputs is not None else "")
+    return [
+        ["Length", f"{dataset.length:,} bp"],
+        ["Features", counted if material.outputs is not None else sentence(dataset.target_names)],
+        *([["Prepared with", told]] if told else []),
+    ]
+
+
+def _sources(rows: list[list[str]]) -> Table:
+    """The files; of very many only the first, the others as CSV."""
+    header = ["Role", "File", "Size", "SHA-256", "Read"]
+    if len(rows) <= _SOURCES + 3:
+        return Table("Source files", header, rows)
+    whole = pl.DataFrame(rows, schema=header, orient="row")
+    said = f"The first {_SOURCES} of {len(rows):,} files; all are in the CSV."
+    return Table("Source files", header, rows[:_SOURCES], said, data=whole, name="source-files")
+
+
+def _positives(material: Material) -> Picture:
+    """How many positives each feature has in each part."""
+    assert material.dataset is not None
+    counts = count_positives(material.run, material.dataset)
+    fewest, most = (counts[int(place or 0)] for place in (counts["train"].arg_min(), counts["train"].arg_max()))
+    lacking = counts.filter((pl.col("train") == 0) | (pl.col("test") == 0))
+    spoken = (
+        f"from {fewest['train'][0]:,} ({fewest['name'][0]}) to {most['train'][0]:,} ({most['name'][0]}), median "
+        f"{np.median(counts['train'].to_numpy()):,.0f}"
+    )
+    none = "" if lacking.is_empty() else f" {amount(len(lacking), 'feature')} without any in training or in test."
+    return Picture(
+        "Positives per feature",
+        positives_figure(counts),
+        f"Dots: positive windows of each feature in training, validation and test; in training {spoken}.{none}",
+        f"How many windows carry each feature, in each part. In training {spoken}.{none}",
+        counts,
+        "positives",
+        "A feature with fewer than about a hundred positives in training is hardly learned, and one with fewer than "
+        "about thirty in test is hardly measured: its scores have wide intervals. Add data, or leave it out of means.",
+    )
+
+
 def _rule(rule: dict[str, object]) -> str:
     words = str(rule.get("rule", ""))
-    rest = ", ".join(f"{name} {value}" for name, value in rule.items() if name != "rule")
+    # Counts of each of many features have a figure of their own.
+    rest = ", ".join(
+        f"{name} {value}"
+        for name, value in rule.items()
+        if name != "rule" and not (isinstance(value, list) and len(value) > 1)
+    )
     return f"{words} ({rest})" if words and rest else words or rest or "—"
 
 
@@ -158,30 +255,33 @@ def _split_key(material: Material) -> str:
 
 
 def _split(material: Material) -> Table:
-    """Count genes by part and chromosome."""
+    """Count examples by part and chromosome; of a single label the positives too."""
     assert material.dataset is not None
-    regions = material.dataset.regions.select("id", "chrom")
+    dataset, words = material.dataset, material.words
+    regions = dataset.regions.select("id", "chrom")
+    single = material.reads_dna and dataset.task == "classification" and len(dataset.target_names) == 1
+    if single:
+        regions = regions.with_columns(pl.Series("positive", np.asarray(dataset.targets[:, 0] > 0)))
     table = regions.join(material.run.splits, on="id", how="inner", maintain_order="left").filter(pl.col("split") != "")
     rows = []
     for part, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
         here = table.filter(pl.col("split") == part)
         counts = here.group_by("chrom", maintain_order=True).len()
         places = sentence([f"{chrom} ({count:,})" for chrom, count in counts.iter_rows()]) if len(here) else "—"
-        rows.append([name, f"{len(here):,}", places if counts["chrom"].to_list() != ["."] else "not known"])
+        row = [name, f"{len(here):,}", places if counts["chrom"].to_list() != ["."] else "not known"]
+        rows.append([*row[:2], f"{int(here['positive'].sum()):,}", row[2]] if single else row)
     shared = (
         table.group_by("chrom").agg(pl.col("split").n_unique()).filter((pl.col("split") > 1) & (pl.col("chrom") != "."))
     )
     mixed = len(shared) > 0
     known = bool((table["chrom"] != ".").any())
+    many = words.many
     return Table(
-        "Training, validation and test genes",
-        ["Part", "Genes", "Chromosomes (genes)"],
+        f"Training, validation and test {many}",
+        ["Part", many.capitalize(), *([words.high.capitalize()] if single else []), f"Chromosomes ({many})"],
         rows,
-        "Validation genes choose the epoch; test genes give the numbers on this page."
+        f"Validation {many} choose the epoch; test {many} give the numbers on this page."
         + ("" if mixed or not known else " No chromosome is in two parts.")
-        + ("" if known else " On which chromosome a gene lies is not known, nor whether parts share one."),
-        "Some chromosomes are in several parts: neighbouring genes share signal, which makes test numbers look better "
-        "than they are on new chromosomes. Split by whole chromosomes to be sure."
-        if mixed
-        else "",
+        + ("" if known else f" On which chromosome a {words.one} lies is not known, nor whether parts share one."),
+        f"Some chromosomes are in several parts: {words.neighbours}" if mixed else "",
     )

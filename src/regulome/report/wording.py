@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -24,20 +24,27 @@ class Metric:
     digits: int = 3
 
 
-METRICS: Mapping[str, Metric] = {
+_METRICS: Mapping[str, Metric] = {
     "auroc": Metric(
-        "AUROC", "how often a randomly drawn high gene is ranked above a randomly drawn low one; 1 is perfect", "0.5"
+        "AUROC",
+        "how often a randomly drawn {high} {one} is ranked above a randomly drawn {low} one; 1 is perfect",
+        "0.5",
     ),
     "auprc": Metric(
         "AUPRC",
-        "average share of truly high genes among those called high, over all thresholds; 1 is perfect",
-        "the share of high genes",
+        "average share of truly {high} {many} among those called {high}, over all thresholds; 1 is perfect",
+        "the share of {high} {many}",
     ),
     "accuracy": Metric(
-        "Accuracy", "share of genes on the right side of probability 0.5", "the share of the larger class"
+        "Accuracy", "share of {many} on the right side of probability 0.5", "the share of the larger class"
     ),
     "f1": Metric(
-        "F1", "harmonic mean of precision and recall of high genes at probability 0.5", "depends on the classes"
+        "F1", "harmonic mean of precision and recall of {high} {many} at probability 0.5", "depends on the classes"
+    ),
+    "f1_tuned": Metric(
+        "F1, own threshold",
+        "the same at the threshold of each feature that was best on the validation part",
+        "depends on the classes",
     ),
     "mcc": Metric("MCC", "correlation between true and called class at probability 0.5, from −1 to 1", "0"),
     "brier": Metric(
@@ -47,13 +54,21 @@ METRICS: Mapping[str, Metric] = {
         "ECE",
         "how far predicted probabilities lie from observed shares, on average; smaller is better, and it says "
         "nothing about the ranking",
-        "0 for always predicting the share of high genes",
+        "0 for always predicting the share of {high} {many}",
+    ),
+    "perplexity": Metric(
+        "Perplexity",
+        "exp of the mean cross-entropy: how many equally likely answers the model still sees; smaller is better, "
+        "1 is perfect",
+        "2 at even odds, nearer 1 where positives are rare",
     ),
     "r2": Metric(
-        "R²", "share of the variance between genes that is explained; 1 is perfect, below 0 is worse than the mean", "0"
+        "R²",
+        "share of the variance between {many} that is explained; 1 is perfect, below 0 is worse than the mean",
+        "0",
     ),
     "pearson": Metric("Pearson", "linear correlation between prediction and measurement", "0"),
-    "spearman": Metric("Spearman", "correlation of ranks: whether genes are put in the right order", "0"),
+    "spearman": Metric("Spearman", "correlation of ranks: whether {many} are put in the right order", "0"),
     "mse": Metric(
         "MSE", "mean squared error in squared units of the target; smaller is better", "the target's variance"
     ),
@@ -62,29 +77,135 @@ METRICS: Mapping[str, Metric] = {
 #: The metric that a sentence about a run names, by task.
 HEADLINE = {"classification": "auroc", "regression": "pearson"}
 
-_BASELINE = (
-    "First compare with the baseline: a network that does not beat a linear model has learned nothing that a weighted "
-    "sum of bins would not. Then look at the training curves. "
+
+def metric_title(name: str) -> str:
+    """The short name of a metric, as people write it."""
+    return _METRICS[name].title if name in _METRICS else name
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The words of a line of work; sentences that lines share are filled in with :meth:`say`.
+
+    Attributes:
+        one: What an example is called.
+        many: The same of several.
+        high: What examples of label 1 are called.
+        low: What examples of label 0 are called.
+        subject: What a model of this line learns.
+        baseline: Recipe of the baseline to compare with.
+        sums: What a linear baseline adds up.
+        causes: What a score like guessing usually comes from.
+        unscaled: Another reason why a loss may stay flat.
+        neighbours: Why parts that share a chromosome are a worry.
+        retarget: What to do about a target that bends away from the predictions.
+    """
+
+    one: str
+    many: str
+    high: str
+    low: str
+    subject: str
+    baseline: str
+    sums: str
+    causes: str
+    unscaled: str
+    neighbours: str
+    retarget: str
+
+    def say(self, sentence: str, **values: object) -> str:
+        """Fill a sentence: ``{one}``, ``{many}``, ``{high}``, ``{low}`` and what else is given."""
+        return sentence.format(one=self.one, many=self.many, high=self.high, low=self.low, **values)
+
+    def metrics(self) -> dict[str, Metric]:
+        """Every metric in these words."""
+        return {
+            name: replace(metric, meaning=self.say(metric.meaning), guessing=self.say(metric.guessing))
+            for name, metric in _METRICS.items()
+        }
+
+    def alone(self, runs: int) -> str:
+        """What to say where one run stands alone."""
+        if runs > 1:
+            return ""
+        return (
+            f" Only one run is shown. A number means little without a baseline: train {self.baseline} on the same "
+            "split and give both runs."
+        )
+
+    def bad_score(self, task: str) -> str:
+        """What to do about a bad table of results."""
+        near = "An AUROC near 0.5" if task == "classification" else "A correlation near 0"
+        return (
+            "First compare with the baseline: a network that does not beat a linear model has learned nothing that a "
+            f"weighted sum of {self.sums} would not. Then look at the training curves. {near} usually means that "
+            f"{self.causes}."
+        )
+
+
+_GENES = Wording(
+    one="gene",
+    many="genes",
+    high="high",
+    low="low",
+    subject="gene expression from histone marks",
+    baseline="logistic-regression",
+    sums="bins",
+    causes="the genes of the expression table and of the annotation do not match, that the files are of another "
+    "assembly, or that bins were not oriented although the marks lie on one side of the TSS (input.orient = true)",
+    unscaled=", or the inputs are not scaled",
+    neighbours="neighbouring genes share signal, which makes test numbers look better than they are on new "
+    "chromosomes. Split by whole chromosomes to be sure.",
+    retarget="the target needs another transformation (log2 instead of raw)",
 )
-_CAUSES = (
-    " usually means that the genes of the expression table and of the annotation do not match, that the files are of "
-    "another assembly, or that bins were not oriented although the marks lie on one side of the TSS (input.orient = "
-    "true)."
+_WINDOWS = Wording(
+    one="window",
+    many="windows",
+    high="positive",
+    low="negative",
+    subject="chromatin features from DNA",
+    baseline="kmer-logistic-regression",
+    sums="counts of short words",
+    causes="the peaks are of another assembly than the genome, that there are too few positive windows, or that the "
+    "training was too short",
+    unscaled="",
+    neighbours="neighbouring windows share letters and signal. The split 'blocks' keeps parts a window's width apart, "
+    "but repeats and gene families may lie in both. Split by whole chromosomes to be sure.",
+    retarget="the target needs another transformation (its logarithm instead of the raw signal)",
 )
-#: What to do about a bad table of results, by task.
-BAD_SCORE = {
-    "classification": _BASELINE + "An AUROC near 0.5" + _CAUSES,
-    "regression": _BASELINE + "A correlation near 0" + _CAUSES,
-}
+
+
+def wording(line: str, targets: Sequence[str] = ()) -> Wording:
+    """Return the words of a line of work.
+
+    Args:
+        line: The line.
+        targets: Names of the outputs: a single one that is called "bound" lends its name to the positives.
+    """
+    if line != "sequence":
+        return _GENES
+    if list(targets) == ["bound"]:
+        return replace(
+            _WINDOWS,
+            one="sequence",
+            many="sequences",
+            high="bound",
+            low="unbound",
+            subject="binding from DNA",
+            causes="positives and negatives do not differ in what the model can see, that there are too few of them, "
+            "or that the training was too short",
+        )
+    return _WINDOWS
 
 
 def estimate(entry: Mapping[str, Any] | None, digits: int = 3, between: str = " ") -> str:
     """Write a metric with its interval: ``0.912 [0.901, 0.923]``, ``between`` standing between the two."""
     if not entry or entry.get("value") is None:
         return f"— ({entry['reason']})" if entry and entry.get("reason") else "—"
-    text = f"{entry['value']:.{digits}f}"
-    if entry.get("low") is not None and entry.get("high") is not None:
-        text += f"{between}[{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
+    # Adding zero takes the sign off a rounded zero.
+    parts = [entry[part] for part in ("value", "low", "high") if entry.get(part) is not None]
+    value, *ends = (f"{round(part, digits) + 0.0:.{digits}f}" for part in parts)
+    text = f"{value}{between}[{', '.join(ends)}]" if len(ends) == 2 else value
     return text.replace("-", "−")
 
 

@@ -13,11 +13,11 @@ from regulome.explain.explanation import Explanation, open_explanation
 from regulome.explain.recovery import read_truth
 from regulome.progress import progress
 from regulome.report.looking import looking_sections, recovery_section
-from regulome.report.material import gather, labels
+from regulome.report.material import Material, gather, labels
 from regulome.report.page import render
 from regulome.report.performance import performance_sections
 from regulome.report.provenance import data_sections, provenance_section, summary_section
-from regulome.report.wording import sentence
+from regulome.report.wording import amount, sentence
 from regulome.storage import check_target, new_file
 from regulome.training.runs import Run, open_run
 
@@ -37,7 +37,8 @@ def report(
 
     The page says what was trained on what, how well it predicts and how sure that is, what it looks at, and how to do
     it again; it explains each number and what to do when it is bad. It needs no network and no script. Several runs
-    are compared on the same test genes. Attention, class maps and gradients that are not given are computed here.
+    are compared on the same test examples. Attention, class maps and gradients of runs on marks that are not given are
+    computed here; runs of many outputs are shown feature by feature.
 
     Memory and device: models work on ``device``; explanations are streamed over at most ``limit`` test genes through
     a temporary folder.
@@ -56,7 +57,8 @@ def report(
         The file.
 
     Raises:
-        InputError: No run, a run without predictions of test genes, runs of different tasks, or ``out`` exists.
+        InputError: No run, a run without predictions of test examples, runs of different tasks or lines, or ``out``
+            exists.
     """
     wanted: Sequence[Run | str | PathLike[str]] = [runs] if isinstance(runs, (Run, str, PathLike)) else runs
     opened = [run if isinstance(run, Run) else open_run(run) for run in wanted]
@@ -65,6 +67,7 @@ def report(
     tasks = {run.info.task for run in opened}
     if len(tasks) > 1:
         raise InputError("classification and regression runs do not fit on one page", cure="write a report for each")
+    _check_lines(opened, truth)
     check_target(out, overwrite=overwrite)
     planted = None if truth is None else read_truth(truth)
     data = open_dataset(dataset) if isinstance(dataset, (str, PathLike)) else dataset
@@ -87,11 +90,35 @@ def report(
         ]
         names = [material.label for material in materials]
         title = names[0] if len(names) == 1 else f"{len(names)} runs side by side"
-        page = render(title, _subtitle(names, materials[0].title), sections)
+        page = render(title, _subtitle(names, materials[0]), sections)
     with new_file(out, overwrite=overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(out)
 
 
-def _subtitle(names: Sequence[str], model: str) -> str:
-    return f"{model}: gene expression from histone marks" if len(names) == 1 else sentence(list(names))
+def _check_lines(runs: Sequence[Run], truth: str | PathLike[str] | None) -> None:
+    first = runs[0].info
+    for run in runs[1:]:
+        if run.info.line != first.line:
+            raise InputError(
+                f"is a run of the line {run.info.line!r}, the first of {first.line!r}: they do not fit on one page",
+                file=run.path,
+                cure="write a report for each line",
+            )
+        if (len(run.info.target_names) > 1) != (len(first.target_names) > 1):
+            raise InputError(
+                f"predicts {amount(len(run.info.target_names), 'output')}, the first run "
+                f"{len(first.target_names):,}: they do not fit on one page",
+                file=run.path,
+                cure="write a report for each",
+            )
+    if truth is not None and first.line == "sequence":
+        raise InputError(
+            "--truth scores explanations of marks; a page on runs that read DNA has none",
+            file=truth,
+            cure="leave it out",
+        )
+
+
+def _subtitle(names: Sequence[str], first: Material) -> str:
+    return f"{first.title}: {first.words.subject}" if len(names) == 1 else sentence(list(names))

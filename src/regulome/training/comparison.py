@@ -16,7 +16,6 @@ from regulome.errors import InputError
 from regulome.training.bootstrap import REPLICATES, estimates, interval, replicate
 from regulome.training.feature_comparison import PAIRS, Comparison, compare_features
 from regulome.training.metrics import LESS_IS_BETTER, Floats
-from regulome.training.multilabel import MANY
 from regulome.training.prediction import prediction_table
 from regulome.training.runs import PREDICTIONS, Run, open_run
 
@@ -34,7 +33,7 @@ def compare(
         replicates: Bootstrap resamples.
         seed: Seed of the resampling.
 
-    With more than 32 labels the means over features are compared, and intervals and p come from the infinitesimal
+    With several labels the means over features are compared, and intervals and p come from the infinitesimal
     jackknife instead (see :func:`regulome.training.evaluate`).
 
     Raises:
@@ -53,10 +52,12 @@ def compare(
                 file=run.path,
                 cure="compare runs of the same target",
             )
-    if len(first.target_names) >= MANY and first.task == "classification":
+    if len(first.target_names) > 1 and first.task == "classification":
         return compare_features(opened, names, split)
     if len(first.target_names) != 1:
-        raise InputError("runs with several outputs are not compared", cure="compare their `evaluate --json`")
+        raise InputError(
+            "runs with several outputs that are values are not compared", cure="compare their `evaluate --json`"
+        )
     target = first.target_names[0]
     tables = [_predictions(run, split) for run in opened]
     common = tables[0].select("id")

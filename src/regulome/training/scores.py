@@ -21,7 +21,7 @@ from regulome.errors import InputError
 from regulome.training.device import choose_device
 from regulome.training.multilabel import Multilabel, multilabel
 from regulome.training.prediction import as_dataset, has_truth, match_marks, predict_dataset, select_rows
-from regulome.training.runs import FEATURES, SCORES, Run, RunInfo
+from regulome.training.runs import FEATURES, PREDICTIONS, SCORES, Run, RunInfo
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
@@ -87,7 +87,7 @@ def labelled_scores(
             cure=f"evaluate on a dataset with targets for {run.info.task}, under the same names",
         )
     same = run.info.dataset is not None and data.checksum == run.info.dataset.checksum
-    if same and split in ("valid", "test") and (run.path / SCORES).exists():
+    if same and split in ("valid", "test") and (run.path / PREDICTIONS).exists():
         table, values = run.scores()
         # The rows of a part lie together, so that this is a view of the map.
         where = np.flatnonzero((table["split"] == split).to_numpy())

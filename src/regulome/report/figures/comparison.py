@@ -6,10 +6,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from regulome.report.figures.style import RUNS, grid, note, panels, styled
-from regulome.report.wording import METRICS
-
-#: Metrics of which less is better: their differences are drawn the other way round.
-_LESS_IS_BETTER = ("brier", "ece", "mse")
+from regulome.report.wording import metric_title
+from regulome.training.metrics import LESS_IS_BETTER
 
 
 @styled
@@ -30,7 +28,8 @@ def comparison_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("auroc", 
     figure, (line,) = panels(1, max(len(shown), 1), (9.2, height))
     for place, (axes, name) in enumerate(zip(line, shown, strict=False)):
         rows = table.filter(pl.col("metric") == name)
-        sign = -1 if name in _LESS_IS_BETTER else 1
+        # Where less is better the difference is drawn the other way round.
+        sign = -1 if name in LESS_IS_BETTER else 1
         for index, row in enumerate(rows.iter_rows(named=True)):
             if row["difference"] is None or row["low"] is None:
                 continue
@@ -43,7 +42,7 @@ def comparison_figure(table: pl.DataFrame, metrics: tuple[str, ...] = ("auroc", 
         names = [f"{row['a']} − {row['b']}" for row in rows.iter_rows(named=True)] if place == 0 else []
         axes.set_yticks(range(rows.height), names or [""] * rows.height)
         axes.set_ylim(rows.height - 0.5, -0.5)
-        title = METRICS[name].title if name in METRICS else name
+        title = metric_title(name)
         axes.set(title=title, xlabel=f"difference in {title}" + (" (sign turned)" if sign < 0 else ""))
         axes.locator_params(axis="x", nbins=6)
         grid(axes, "x")

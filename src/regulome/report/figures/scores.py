@@ -10,10 +10,12 @@ import polars as pl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from regulome.report.figures.style import DASHES, HIGH, LOW, RUNS, grid, panels, styled
+from regulome.report.figures.style import DASHES, HIGH, LOW, RUNS, grid, panels, styled, whole_counts
+from regulome.report.wording import Wording, wording
 
 Floats = NDArray[np.floating[Any]]
 
+_GENES = wording("expression")
 #: A curve keeps at most this many points: more cannot be seen.
 CURVE_POINTS = 300
 #: Number of equally wide bins of the reliability diagram.
@@ -58,11 +60,21 @@ def reliability(truth: Floats, score: Floats) -> pl.DataFrame:
         from, to, genes, predicted (mean), observed (share of high), low, high (95 % Wilson interval of observed); bins
         without genes are left out.
     """
+    return reliability_of(*reliability_sums(truth, score))
+
+
+def reliability_sums(truth: Floats, score: Floats) -> Floats:
+    """Number, sum of labels and sum of probabilities of the ten bins, [3, bins]; sums of parts may be added."""
     place = np.clip((score * RELIABILITY_BINS).astype(int), 0, RELIABILITY_BINS - 1)
-    count = np.bincount(place, minlength=RELIABILITY_BINS)
+    parts = (np.bincount(place, weights, RELIABILITY_BINS) for weights in (None, truth, score))
+    return np.stack([np.asarray(part, np.float64) for part in parts])
+
+
+def reliability_of(count: Floats, labels: Floats, scores: Floats) -> pl.DataFrame:
+    """The table of :func:`reliability` from what :func:`reliability_sums` gives."""
     some = np.flatnonzero(count)
     n = count[some]
-    observed = np.bincount(place, truth, RELIABILITY_BINS)[some] / n
+    observed = labels[some] / n
     z = 1.959964
     centre = (observed + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(observed * (1 - observed) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -70,8 +82,8 @@ def reliability(truth: Floats, score: Floats) -> pl.DataFrame:
         {
             "from": some / RELIABILITY_BINS,
             "to": (some + 1) / RELIABILITY_BINS,
-            "genes": n,
-            "predicted": np.bincount(place, score, RELIABILITY_BINS)[some] / n,
+            "genes": n.astype(np.int64),
+            "predicted": scores[some] / n,
             "observed": observed,
             "low": centre - half,
             "high": centre + half,
@@ -80,13 +92,16 @@ def reliability(truth: Floats, score: Floats) -> pl.DataFrame:
 
 
 @styled
-def roc_figure(curves: Mapping[str, pl.DataFrame], labels: Mapping[str, str], base_rate: float) -> Figure:
+def roc_figure(
+    curves: Mapping[str, pl.DataFrame], labels: Mapping[str, str], base_rate: float, words: Wording = _GENES
+) -> Figure:
     """Draw ROC and precision-recall curves of several runs.
 
     Args:
         curves: Run → :func:`curve_points`.
         labels: Run → what the legend says.
-        base_rate: Share of high genes, the precision of guessing.
+        base_rate: Share of positives, the precision of guessing.
+        words: What examples are called.
     """
     figure, ((left, right),) = panels(1, 2, (9.2, 4.2))
     for index, (name, table) in enumerate(curves.items()):
@@ -95,8 +110,9 @@ def roc_figure(curves: Mapping[str, pl.DataFrame], labels: Mapping[str, str], ba
         right.plot(table["recall"], table["precision"], **style)
     left.plot([0, 1], [0, 1], color="#9aa5b1", linewidth=1, linestyle=":", label="guessing")
     right.axhline(base_rate, color="#9aa5b1", linewidth=1, linestyle=":")
-    left.set(title="ROC", xlabel="low genes called high (false-positive rate)", ylabel="high genes found (recall)")
-    right.set(title="Precision and recall", xlabel="high genes found (recall)", ylabel="called genes that are high")
+    recall = words.say("{high} {many} found (recall)")
+    left.set(title="ROC", xlabel=words.say("{low} {many} called {high} (false-positive rate)"), ylabel=recall)
+    right.set(title="Precision and recall", xlabel=recall, ylabel=words.say("called {many} that are {high}"))
     for axes in (left, right):
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), box_aspect=1)
         grid(axes)
@@ -105,11 +121,16 @@ def roc_figure(curves: Mapping[str, pl.DataFrame], labels: Mapping[str, str], ba
 
 
 @styled
-def calibration_figure(tables: Mapping[str, pl.DataFrame]) -> Figure:
-    """Draw a reliability diagram of each run, with the number of genes in each bin below it.
+def calibration_figure(
+    tables: Mapping[str, pl.DataFrame], words: Wording = _GENES, *, counted: str | None = None, log: bool = False
+) -> Figure:
+    """Draw a reliability diagram of each run, with the number of examples in each bin below it.
 
     Args:
         tables: Run → :func:`reliability`.
+        words: What examples are called.
+        counted: What each bin counts; examples when not given.
+        log: Whether counts are on a logarithmic axis.
     """
     columns = min(len(tables), 3)
     rows = -(-len(tables) // columns)
@@ -126,19 +147,26 @@ def calibration_figure(tables: Mapping[str, pl.DataFrame]) -> Figure:
             table["predicted"], table["observed"], yerr=errors, color=color, marker="o", markersize=4, capsize=2
         )
         bottom.bar(table["from"] + 0.05, table["genes"], width=0.09, color=color)
-        top.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share that is high", xticklabels=[])
-        bottom.set(xlim=(-0.02, 1.02), xlabel="predicted probability of high", ylabel="genes")
+        top.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticklabels=[])
+        top.set_ylabel(words.say("share that is {high}"))
+        bottom.set(xlim=(-0.02, 1.02), xlabel=words.say("predicted probability of {high}"))
+        bottom.set_ylabel(counted or words.many)
+        if log:
+            bottom.set_yscale("log")
+            bottom.set_ylim(0.5, None)
+            whole_counts(bottom.yaxis)
         grid(top)
         grid(bottom, "y")
     return figure
 
 
 @styled
-def distribution_figure(scores: Mapping[str, tuple[Floats, Floats]]) -> Figure:
-    """Draw how predicted probabilities of high and low genes are distributed.
+def distribution_figure(scores: Mapping[str, tuple[Floats, Floats]], words: Wording = _GENES) -> Figure:
+    """Draw how predicted probabilities of positives and negatives (high and low genes) are distributed.
 
     Args:
         scores: Run → (truth 0/1 [n], probability [n]).
+        words: What examples are called.
     """
     columns = min(len(scores), 3)
     rows = -(-len(scores) // columns)
@@ -147,8 +175,8 @@ def distribution_figure(scores: Mapping[str, tuple[Floats, Floats]]) -> Figure:
     for index, (name, (truth, score)) in enumerate(scores.items()):
         here = axes[index // columns][index % columns]
         for mask, color, label, style in (
-            (truth < 0.5, LOW, "low genes", "-"),
-            (truth >= 0.5, HIGH, "high genes", "--"),
+            (truth < 0.5, LOW, words.say("{low} {many}"), "-"),
+            (truth >= 0.5, HIGH, words.say("{high} {many}"), "--"),
         ):
             heights = np.histogram(score[mask], edges)[0]
             here.stairs(heights, edges, color=color, fill=True, alpha=0.22)
@@ -156,9 +184,9 @@ def distribution_figure(scores: Mapping[str, tuple[Floats, Floats]]) -> Figure:
         here.set(title=name)
         grid(here, "y")
         if index // columns == rows - 1:
-            here.set_xlabel("predicted probability of high")
+            here.set_xlabel(words.say("predicted probability of {high}"))
     for row in axes:
-        row[0].set_ylabel("genes")
+        row[0].set_ylabel(words.many)
     for index in range(len(scores), rows * columns):
         axes[index // columns][index % columns].set_visible(False)
     axes[0][0].legend(loc="upper center")

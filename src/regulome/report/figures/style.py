@@ -11,8 +11,10 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from regulome.errors import InputError
 from regulome.storage import new_file
@@ -111,6 +113,20 @@ def save_figure(figure: Figure, path: str | PathLike[str], *, overwrite: bool = 
         else:
             figure.savefig(temporary, format=kind)
     return path
+
+
+def whole_counts(axis: Axis) -> None:
+    """Label a logarithmic axis of counts in figures that people read: 1, 100, 10 k, 1 M; what lies below one is 0."""
+    axis.set_major_locator(LogLocator(10, numticks=5))
+    axis.set_major_formatter(FuncFormatter(_count))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _count(value: float, _: object = None) -> str:
+    for unit, size in ((" M", 1e6), (" k", 1e3)):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return "0" if value < 1 else f"{value:g}"
 
 
 def grid(axes: Axes, axis: str = "both") -> None:

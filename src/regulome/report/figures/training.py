@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from regulome.report.figures.style import RUNS, grid, note, panels, styled
-from regulome.report.wording import METRICS
+from regulome.report.wording import metric_title
 
 
 @styled
@@ -47,8 +48,9 @@ def history_figure(histories: Mapping[str, pl.DataFrame], score: str, steps: Map
         if not left.get_legend_handles_labels()[0]:
             note(left, "fitted in one step: no epochs")
         left.set(title=name, xlabel=steps[name], ylabel="loss")
-        right.set(title="Validation", xlabel=steps[name], ylabel=METRICS[score.removeprefix("valid_")].title)
+        right.set(title="Validation", xlabel=steps[name], ylabel=metric_title(score.removeprefix("valid_")))
         for here in (left, right):
+            here.xaxis.set_major_locator(MaxNLocator(8, integer=True))
             grid(here)
             if here.get_legend_handles_labels()[0]:
                 here.legend()
