@@ -11,6 +11,7 @@ from regulome.cli.options import BothStrands, Device, Fasta, Features, Genome, O
 from regulome.errors import InputError
 
 PANEL = "From datasets to answers"
+_TABLES = (".parquet", ".tsv", ".csv")
 
 
 def command(
@@ -46,7 +47,15 @@ def command(
         from regulome.storage import check_target
         from regulome.training import write_table
 
-        _only("--genome", features=features, pad=pad, chromosomes=chromosomes, regions=regions, smooth=smooth)
+        _only("--fasta, or --bed and --genome", features=features, pad=pad, both_strands=both_strands is not None)
+        _only(
+            "--genome alone, for tracks", chromosomes=chromosomes, regions=regions, stride=stride != 200, smooth=smooth
+        )
+        _only("--bed", skip_invalid=skip_invalid)
+        if out.suffix not in _TABLES:
+            raise InputError(
+                "has no ending that says how to write it", file=out, cure=f"choose from {', '.join(_TABLES)}"
+            )
         check_target(out, overwrite=overwrite)
         write_table(predict(run, dataset, split, device=device), out, overwrite=overwrite)
         print(out)
@@ -56,7 +65,11 @@ def command(
     if bed is not None or fasta is not None:
         from regulome.training import predict_regions
 
-        _only("--genome alone, for tracks", chromosomes=chromosomes, regions=regions, smooth=smooth)
+        _only(
+            "--genome alone, for tracks", chromosomes=chromosomes, regions=regions, stride=stride != 200, smooth=smooth
+        )
+        _only("a dataset", split=split != "test")
+        _only("--fasta", pad=pad and fasta is None)
         predict_regions(
             run,
             out,
@@ -72,10 +85,16 @@ def command(
         )
         print(out)
         return
+    from regulome.storage import existing_file
     from regulome.training import predict_tracks
 
     assert genome is not None
-    places: Path | list[str] | None = Path(regions) if Path(regions).is_file() else _places(regions)
+    _only("a dataset", split=split != "test")
+    _only("--fasta", pad=pad)
+    _only("--bed", skip_invalid=skip_invalid)
+    places: Path | list[str] | None = _places(regions)
+    if regions and ":" not in regions:
+        places = existing_file(regions)
     tracks = predict_tracks(
         run,
         genome,

@@ -9,6 +9,7 @@ import typer
 from regulome.cli.options import BothStrands, Device, Fasta, Genome, Out, Overwrite, Region, RunPath
 
 PANEL = "From answers to people"
+_ENDINGS = (".tsv", ".csv", ".parquet", ".html", ".pdf")
 
 
 def command(
@@ -26,10 +27,13 @@ def command(
 
     --out ends in .tsv, .csv, .parquet, .html or .pdf.
     """
+    from regulome.errors import InputError
     from regulome.explain import profile
     from regulome.report import write_probability_table
     from regulome.storage import check_target
 
+    if out.suffix.lower() not in _ENDINGS:
+        raise InputError("has no ending that says how to write it", file=out, cure=f"choose from {', '.join(_ENDINGS)}")
     check_target(out, overwrite=overwrite)
     table = profile(run, region=region or None, genome=genome, fasta=fasta, both_strands=both_strands, device=device)
     print(write_probability_table(table, out, title=title, overwrite=overwrite))

@@ -122,6 +122,7 @@ def prepare_sequence(
         sums = [hasher.submit(storage.source, file) for file in (*others, *(file for _, file in numbered))]
         try:
             opened = open_genome(genome)
+            plan.check_against(opened.path, max(opened.lengths.values()))
             found = read_peaks(numbered, opened.lengths, summits=examples == "peaks", skip_invalid=skip_invalid)
             never = read_peaks(
                 [(0, file) for file in others[1 : 1 + len(blacklist)]],

@@ -101,10 +101,16 @@ def name_features(peaks: Iterable[str | os.PathLike[str]]) -> list[Feature]:
     for item in peaks:
         text = os.fspath(item)
         name, equals, rest = text.partition("=")
-        named = bool(equals) and not Path(text).exists() and os.sep not in name
+        # A path may have an equals sign of its own, and a name may have a slash: what exists decides.
+        named = bool(equals) and not os.path.exists(text) and (os.sep not in name or os.path.exists(rest))
+        if named and not rest:
+            raise InputError(f"--peaks {text}: no file follows the name", cure="write --peaks NAME=FILE")
         path = storage.existing_file(rest if named else text)
         if named and not name.strip():
             raise InputError("a feature has no name", file=path, cure="write --peaks NAME=FILE")
+        if not (name if named else path.name).isprintable():
+            problem = f"the name {(name if named else path.name)!r} has a tab, line break or other invisible character"
+            raise InputError(problem, file=path, cure="write --peaks NAME=FILE with a plain name: tables would break")
         name = name.strip() if named else _ENDING.sub("", path.name) or path.name
         if path.resolve() in seen:
             raise InputError("is named twice", file=path, cure="name each file of peaks once")
@@ -142,12 +148,19 @@ def describe_features(features: Sequence[Feature], metadata: str | os.PathLike[s
     try:
         table = pl.read_csv(path, separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        problem = f"is no table: {str(error).splitlines()[0]}"
-        raise InputError(problem, file=path, cure="give a TSV with the column name") from None
+        problem, cure = f"is no table: {str(error).splitlines()[0]}", "give a TSV with the column name"
+        if "utf-8" in problem:
+            problem, cure = "is not UTF-8 text", "save it as UTF-8"
+        elif "more fields" in problem:
+            problem, cure = "has a row with more cells than the header", "give each row a cell per column"
+        raise InputError(problem, file=path, cure=cure) from None
     table = table.rename({column: column.strip().lower() for column in table.columns})
     if "name" not in table.columns:
         columns = ", ".join(table.columns[:5])
-        raise InputError(f"has no column name, only {columns}", file=path, cure="add one with the features' names")
+        cure = "add one with the features' names"
+        if len(table.columns) == 1 and re.search("[,; ]", columns):
+            cure = "separate the columns by tabs, or by commas in a file that ends in .csv"
+        raise InputError(f"has no column name, only {columns}", file=path, cure=cure)
     told = [column for column in FEATURE_COLUMNS if column in table.columns]
     table = table.select(pl.col(column).fill_null("").str.strip_chars() for column in told)
     table = table.filter(pl.col("name").is_in(names["name"].implode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from regulome import storage
 from regulome.datasets.peak_labels import needed_bases
 from regulome.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = ("bins", "peaks")
 NEGATIVES = ("none", "all", "random", "gc-matched", "shuffle")
@@ -63,6 +66,21 @@ class SequencePlan:
         if self.negatives == "shuffle" and self.ratio != int(self.ratio):
             cure = "give a whole number: each positive is shuffled so many times"
             raise InputError(f"--ratio {self.ratio} of shuffled negatives", cure=cure)
+
+    def check_against(self, genome: Path, longest: int) -> None:
+        """Compare lengths with those of a genome.
+
+        Raises:
+            InputError: Its longest chromosome is shorter than a bin, a window or the margin.
+        """
+        for name, bases in (("--length", self.length), ("--bin", self.bin), ("--margin", self.margin)):
+            if bases > longest:
+                problem = f"{name} {bases:,} is longer than the longest chromosome, which has {longest:,} bases"
+                raise InputError(problem, file=genome, cure=f"give a smaller {name}")
+        if self.bin > self.length and self.examples == "bins":
+            logger.warning(
+                f"bins of {self.bin:,} bases are wider than windows of {self.length:,}: what lies outside labels them"
+            )
 
     @property
     def needed(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ from regulome.training.table_stream import new_table, table_ending
 
 logger = logging.getLogger(__name__)
 
+#: What VCF lets names of INFO fields be.
+_INFO_NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
 #: Records whose alleles are scored together: more where there are few features, because tables like long columns.
 _RECORDS = 512
 _MORE = 1 << 21
@@ -120,6 +123,11 @@ def score_variants(
     Source: Zhou & Troyanskaya 2015, "Functional SNP prioritization", for differences, odds and E-values.
     """
     table_ending(out, others=VCF_ENDINGS)
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative", cure="give 0 or more")
+    if not _INFO_NAME.fullmatch(info_prefix):
+        cure = "begin with a letter or _, and go on with letters, digits, _ and ."
+        raise InputError(f"no name of an INFO field can begin with {info_prefix!r}", cure=cure)
     skipped_file = Path(f"{os.fspath(out)}.skipped.tsv")
     for path in (Path(out), skipped_file):
         check_target(path, overwrite=overwrite)

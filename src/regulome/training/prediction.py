@@ -186,6 +186,8 @@ def as_table(
     table = as_rows(dataset, rows, parts)
     columns = []
     known = has_truth(info, dataset)
+    if not known and info.line == "sequence" and dataset.task == info.task and dataset.target_names:
+        logger.info(f"{dataset.path.name}: its features are not those of the run: predictions without truth")
     for place, name in enumerate(info.target_names):
         columns.append(pl.Series(name, values[:, place]))
         if known:

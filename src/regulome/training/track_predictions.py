@@ -36,6 +36,7 @@ _BINS = 4096
 #: Bases from the start of one bin to that of the next.
 STRIDE = 200
 ENDINGS = (".bw", ".bigwig")
+_TABLES = (".tsv", ".csv", ".parquet", ".gz", ".bedgraph", ".bg", ".wig", ".bed")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def predict_tracks(
     """
     if stride < 1 or smooth < 0:
         raise InputError(f"stride {stride} and smooth {smooth} cannot be", cure="give a stride of 1 or more bases")
-    path = storage.check_target(out, overwrite=overwrite)
+    path = Path(out)
+    if path.suffix.lower() in _TABLES:
+        raise InputError("is a name for a table, not for tracks", file=path, cure="name a .bw file, or a folder")
+    storage.check_target(path, overwrite=overwrite)
     scorer = run
     if not isinstance(scorer, Scorer):
         scorer = Scorer.from_run(scorer, device=device, both_strands=both_strands, batch_size=batch_size)
