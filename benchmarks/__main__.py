@@ -26,6 +26,7 @@ CASES = {
     "deepsea-memory": "deepsea_memory",
     "saturation-mutagenesis": "saturation_mutagenesis",
     "variants": "variants",
+    "sequence-train": "sequence_train",
     "multilabel-metrics": "multilabel_metrics",
 }
 
