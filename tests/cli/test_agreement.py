@@ -6,7 +6,21 @@ from typing import get_args
 
 import pytest
 
-from regulome.cli import check, compare, evaluate, explain, predict, prepare, report, search, simulate, train
+from regulome.cli import (
+    check,
+    compare,
+    evaluate,
+    explain,
+    mutate,
+    predict,
+    prepare,
+    profile,
+    report,
+    search,
+    simulate,
+    train,
+    variants,
+)
 
 #: Verb → the function behind it.
 FUNCTIONS = {
@@ -14,15 +28,29 @@ FUNCTIONS = {
     compare.command: "training.compare",
     evaluate.command: "catalog.evaluate",
     explain.command: "explain.explain",
+    mutate.command: "explain.mutate",
     predict.command: "catalog.predict",
     prepare.expression: "datasets.prepare_expression",
+    prepare.sequence: "datasets.prepare_sequence",
+    profile.command: "explain.profile",
     report.command: "report.report",
     search.command: "training.search",
     simulate.expression: "datasets.simulate_expression",
+    simulate.sequence: "datasets.simulate_sequence",
     train.command: "training.train",
+    variants.command: "explain.score_variants",
 }
 #: Options whose text is turned into something else on the way (lists, `all`), or which only the command line has.
 TURNED = {"biotype", "out"}
+
+#: Text of the command line → what it is turned into.
+DEFAULTS = {(variants.command, "shifts"): (0,)}
+#: What the functions that have no verb of their own share with one.
+MORE = {
+    "training.predict_regions": predict.command,
+    "training.predict_tracks": predict.command,
+    "datasets.prepare_published_sequence": prepare.sequence,
+}
 
 
 def plain(default):
@@ -30,7 +58,7 @@ def plain(default):
     return None if default in ("", [], (), {}) else default
 
 
-@pytest.mark.parametrize("verb", FUNCTIONS, ids=lambda verb: f"{verb.__module__.split('.')[-1]}")
+@pytest.mark.parametrize("verb", FUNCTIONS, ids=lambda verb: f"{verb.__module__.split('.')[-1]}.{verb.__name__}")
 def test_names_and_defaults_agree(verb):
     room, name = FUNCTIONS[verb].split(".")
     function = getattr(importlib.import_module(f"regulome.{room}"), name)
@@ -40,12 +68,13 @@ def test_names_and_defaults_agree(verb):
         argument = arguments.get(option.removesuffix("_"))
         if argument is None or option in TURNED or argument.default is inspect.Parameter.empty:
             continue
-        assert plain(parameter.default) == plain(argument.default), option
+        default = DEFAULTS.get((verb, option), parameter.default)
+        assert plain(default) == plain(argument.default), option
         shared += 1
     assert shared or verb is check.command
 
 
-@pytest.mark.parametrize("verb", FUNCTIONS, ids=lambda verb: f"{verb.__module__.split('.')[-1]}")
+@pytest.mark.parametrize("verb", FUNCTIONS, ids=lambda verb: f"{verb.__module__.split('.')[-1]}.{verb.__name__}")
 def test_every_option_has_a_sentence(verb):
     for option, parameter in inspect.signature(verb, eval_str=True).parameters.items():
         told = get_args(parameter.annotation)[1].help
@@ -55,3 +84,15 @@ def test_every_option_has_a_sentence(verb):
 
 #: Words that a sentence may begin with in lower case, because they are what is typed.
 ALLOWED = {"auto", "median", "published", "truth.json"}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_other_functions_behind_a_verb_agree(name):
+    room, function = name.split(".")
+    arguments = inspect.signature(getattr(importlib.import_module(f"regulome.{room}"), function)).parameters
+    options = inspect.signature(MORE[name]).parameters
+    shared = [option for option in options if option in arguments and option not in TURNED]
+    for option in shared:
+        if arguments[option].default is not inspect.Parameter.empty:
+            assert plain(options[option].default) == plain(arguments[option].default), option
+    assert len(shared) > 3

@@ -257,13 +257,13 @@ def test_variants_that_are_no_vcf(learned, made, tmp_path, regulome):
 def test_variants_of_another_assembly(learned, made, tmp_path, regulome):
     moved = [("chr1", place, ".", "ACGT"["ACGT".index(made.letters["chr1"][place - 1]) - 1], "N") for place in
              range(500, 15_000, 100)]  # fmt: skip
-    vcf = write_vcf(tmp_path / "moved.vcf", [row[:4] + ("A" if row[3] != "A" else "C",) for row in moved])
+    vcf = write_vcf(tmp_path / "moved.vcf", [(*row[:4], "A" if row[3] != "A" else "C") for row in moved])
     refused(regulome(*variants(learned, vcf, made, tmp_path / "out" / "v.tsv")), tmp_path / "out", "another assembly")
 
 
 def test_alleles_that_cannot_be_scored_are_listed(learned, made, tmp_path, regulome):
     ref = made.letters["chr1"][999]
-    alt, other = (base for base in "ACGT" if base != ref) if ref == "A" else ("A", ref)
+    alt = "C" if ref == "A" else "A"
     rows = [("chr1", 1000, i, *pair) for i, pair in enumerate([(ref, "<DEL>"), (alt, ref), (ref, f"{alt},*")])]
     rows += [("chr1", 25_000, "far", "A", "C"), ("chr1", 0, "zero", "N", "A"), ("1", 1000, "alias", ref.lower(), alt)]
     rows += [("chr1", 1000, "same", ref, ref), ("chr1", 1000, "break", ref, "G]chr2:5]")]

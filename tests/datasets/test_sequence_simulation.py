@@ -94,7 +94,7 @@ def test_files_and_their_size(world, genome, truth):
         "genome.fa", "chrom.sizes", "features.tsv", "blacklist.bed", "variants.vcf", "motifs.meme", "truth.json",
         "truth_sites.tsv", "truth_variants.tsv", "README.txt",
     }  # fmt: skip
-    assert 1.5e6 < sum(map(len, genome.values())) < 2.1e6
+    assert 2.5e6 < sum(map(len, genome.values())) < 3.5e6
     assert len(genome) == 5
     lines = [line.split("\t") for line in (world / "chrom.sizes").read_text().splitlines()]
     assert {name: int(size) for name, size in lines} == {name: len(text) for name, text in genome.items()}

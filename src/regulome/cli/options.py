@@ -89,7 +89,9 @@ class ManyFiles(TyperCommand):
         current, first = "", False
         for word in args:
             if word.startswith("-") and word != "-":
-                current, first = (word, True) if word in many else ("", False)
+                # `--peaks=*.narrowPeak` has its first file in the same word.
+                name, equals, _ = word.partition("=")
+                current, first = (name, not equals) if name in many else ("", False)
                 spread.append(word)
             else:
                 spread += [current, word] if current and not first else [word]

@@ -102,7 +102,7 @@ def name_features(peaks: Iterable[str | os.PathLike[str]]) -> list[Feature]:
         text = os.fspath(item)
         name, equals, rest = text.partition("=")
         # A path may have an equals sign of its own, and a name may have a slash: what exists decides.
-        named = bool(equals) and not os.path.exists(text) and (os.sep not in name or os.path.exists(rest))
+        named = bool(equals) and not _exists(text) and (os.sep not in name or _exists(rest))
         if named and not rest:
             raise InputError(f"--peaks {text}: no file follows the name", cure="write --peaks NAME=FILE")
         path = storage.existing_file(rest if named else text)
@@ -124,6 +124,10 @@ def name_features(peaks: Iterable[str | os.PathLike[str]]) -> list[Feature]:
     if not found:
         raise InputError("no file of peaks was given", cure="give at least one: --peaks CTCF.narrowPeak")
     return [Feature(name, tuple(files)) for name, files in found.items()]
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 -- Path.exists fails on a name that is too long for a file
 
 
 def describe_features(features: Sequence[Feature], metadata: str | os.PathLike[str] | None) -> pl.DataFrame:

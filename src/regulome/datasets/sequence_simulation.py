@@ -21,7 +21,7 @@ from regulome.storage import new_folder
 logger = logging.getLogger(__name__)
 
 #: Bases of each size.
-SEQUENCE_SIZES = {"small": 1_900_000, "medium": 20_000_000}
+SEQUENCE_SIZES = {"small": 3_000_000, "medium": 20_000_000}
 _TEST, _VALID = ("chr3",), ("chr4",)
 
 _README = """A simulated genome with motifs, peaks and variants
@@ -42,8 +42,8 @@ truth_variants.tsv      what each variant does by the rules: -1 a site less, 1 a
 From this folder:
 
 regulome prepare sequence --genome genome.fa --peaks *.narrowPeak.gz --metadata features.tsv \\
-    --blacklist blacklist.bed --negatives random --out DATASET
-regulome train danq DATASET --test-chromosomes {test} --valid-chromosomes {valid} --out RUN
+    --blacklist blacklist.bed --examples peaks --length 200 --negatives gc-matched --out DATASET
+regulome train deepbind DATASET --test-chromosomes {test} --valid-chromosomes {valid} --out RUN
 regulome variants RUN --vcf variants.vcf --genome genome.fa --out EFFECTS.tsv
 
 Rules: {single} have a site wherever their motif has a match. {paired} has one where
@@ -65,7 +65,7 @@ def simulate_sequence(
     Args:
         out: The folder to make.
         seed: Seed of all random numbers.
-        size: ``small`` (1.9 million bases) or ``medium`` (20 million).
+        size: ``small`` (3 million bases) or ``medium`` (20 million).
         overwrite: Replace ``out`` if it exists.
 
     Returns:

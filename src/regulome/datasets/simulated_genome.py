@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 #: Lengths of the chromosomes, relative to their mean.
 _SHARES = np.array([1.4, 1.2, 1.0, 0.8, 0.6])
 #: One place for a site per so many bases; each lies up to so many bases from the middle of its place.
-_PITCH, _JITTER = 900, 150
+_PITCH, _JITTER = 600, 150
 #: Unknown letters at both ends and in the middle of a chromosome; bases of the satellite at a quarter of it.
 _TELOMERE, _CENTROMERE, _SATELLITE = 3_000, 2_000, 5_000
 #: Places with each kind of site, of 100; the rest is empty.
