@@ -12,6 +12,13 @@ from sklearn.metrics import auc, roc_curve
 
 from regulome.errors import InputError
 from regulome.report import comparison_figure, save_figure
+from regulome.report.figures.features import (
+    against_figure,
+    group_names,
+    positives_figure,
+    prevalence_figure,
+    strip_figure,
+)
 from regulome.report.figures.maps import Box, heat_figure, mark_figure, signal_figure
 from regulome.report.figures.scores import (
     calibration_figure,
@@ -23,6 +30,7 @@ from regulome.report.figures.scores import (
 )
 from regulome.report.figures.style import to_svg
 from regulome.report.figures.training import history_figure
+from regulome.report.wording import wording
 
 EDGES = np.arange(-500, 501, 100.0)
 
@@ -73,6 +81,19 @@ TABLE = pl.DataFrame(
         "high": [0.2, None, 0.1],
     }
 )
+_N = 45
+FEATURES = pl.DataFrame(
+    {
+        "name": [f"$f_{{{i}}} <b>" for i in range(_N)],
+        "group": ["TF", "DNase", "histone", "<script>", ""] * (_N // 5),
+        "prevalence": np.geomspace(1e-4, 0.5, _N),
+        "auroc": _RNG.random(_N),
+        "auprc": [None, *_RNG.random(_N - 1)],
+    }
+)
+EVERY = dict.fromkeys(("one", "$x_1$ <b>", "three", "four"), FEATURES)
+ALIKE = {"one": FEATURES[:3].with_columns(group=pl.lit(""), auprc=pl.lit(None, pl.Float64))}
+COUNTS = FEATURES.select("name", train=pl.int_range(_N) * 100, valid=pl.int_range(_N), test=pl.lit(0))
 BOX = Box("m", -100, 200)
 FIGURES: dict[str, Callable[[], Figure]] = {
     "roc": lambda: roc_figure({name: curve_points(*pair) for name, pair in RUNS.items()}, {n: n for n in RUNS}, 0.5),
@@ -88,6 +109,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "history": lambda: history_figure({"a": HISTORY, "b": HISTORY[:0]}, "valid_auroc", {"a": "epoch", "b": "epoch"}),
     "comparison": lambda: comparison_figure(TABLE),
     "metrics": lambda: comparison_figure(TABLE, ("brier",)),
+    "strips": lambda: strip_figure(EVERY, ("auroc", "auprc")),
+    "strip": lambda: strip_figure(ALIKE, ("auroc", "auprc")),
+    "against": lambda: against_figure(EVERY, ("auroc", "auprc")),
+    "against one": lambda: against_figure({"a": FEATURES, "b": FEATURES}, ("auroc", "auprc")),
+    "prevalence": lambda: prevalence_figure(EVERY),
+    "no prevalence": lambda: prevalence_figure(ALIKE),
+    "positives": lambda: positives_figure(COUNTS),
+    "named positives": lambda: positives_figure(COUNTS[:4]),
+    "pooled": lambda: calibration_figure({"a": reliability(TRUTH, SCORE)}, wording("sequence"), counted="n", log=True),
     "empty": lambda: comparison_figure(TABLE[:0]),
 }
 
@@ -110,6 +140,27 @@ def test_text_stays_text_and_is_escaped() -> None:
     svg = to_svg(FIGURES["heat"]())
     assert "&lt;script&gt;" in svg
     assert "bp from the TSS" in svg
+
+
+def test_the_words_of_a_line_are_on_the_axes() -> None:
+    curves = {"a": curve_points(TRUTH, SCORE)}
+    svg = to_svg(roc_figure(curves, {"a": "a"}, 0.5, wording("sequence", ["bound"])))
+    assert "bound sequences found (recall)" in svg
+    assert "high" not in svg
+    assert "negative windows" in to_svg(distribution_figure(RUNS, wording("sequence")))
+
+
+def test_groups_have_an_order() -> None:
+    assert group_names(pl.Series(["", "x", "histone", "TF", None])) == ["TF", "histone", "x", ""]
+    ticks = [label.get_text() for label in FIGURES["strips"]().axes[0].get_yticklabels()]
+    assert ticks == ["TF", "DNase", "histone", "<script>", "other"]
+    assert [label.get_text() for label in FIGURES["strip"]().axes[0].get_yticklabels()] == ["all features"]
+
+
+def test_every_feature_is_a_dot_and_the_median_a_stroke() -> None:
+    axes = strip_figure({"a": FEATURES.with_columns(group=pl.lit(""))}, ("auroc",)).axes[0]
+    assert sorted(axes.collections[0].get_offsets()[:, 0]) == pytest.approx(sorted(FEATURES["auroc"]))
+    assert any(set(line.get_xdata()) == {np.median(FEATURES["auroc"])} for line in axes.lines)
 
 
 def test_differences_of_errors_are_turned() -> None:

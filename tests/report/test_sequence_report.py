@@ -134,7 +134,7 @@ def test_one_output_in_the_words_of_binding(folder: Path, tmp_path: Path) -> Non
     pair = [made_up_run(folder / f"one{skill}", data, skill=skill, recipe="demo-cnn") for skill in (3.0, 1.0)]
     page = check_page(report(pair, tmp_path / "r.html"))
     for words in (
-        "tell bound sequences from unbound ones by 40 bp of DNA",
+        "tell bound sequences of 40 bp of DNA from unbound ones",
         "ROC and precision-recall curves",
         "Calibration",
         "unbound",

@@ -21,8 +21,23 @@ def test_each_line_has_its_words() -> None:
     # What is filled in is left as it is.
     assert wording("sequence").say("{many}: {run}", run="{one}") == "windows: {one}"
     for words in (wording("sequence"), wording("sequence", ["bound"])):
-        text = str([words, words.metrics(), words.bad_score("classification"), words.alone(1)])
+        text = str(
+            [
+                words,
+                words.metrics(),
+                words.bad_score("classification"),
+                words.alone(1, "classification"),
+                words.alone(1, "regression"),
+            ]
+        )
         assert not {"genes", "marks", "TSS"} & set(text.replace(",", " ").split())
+
+
+def test_a_baseline_is_named_where_there_is_one() -> None:
+    assert "logistic-regression" in wording("expression").alone(1, "regression")
+    assert "kmer-logistic-regression" in wording("sequence").alone(1, "classification")
+    assert "baseline" not in wording("sequence").alone(1, "regression") + wording("sequence").bad_score("regression")
+    assert wording("sequence").alone(2, "classification") == ""
 
 
 def test_titles() -> None:

@@ -44,10 +44,11 @@ def comparison_sections(materials: Sequence[Material]) -> list[Section]:
             "Dots with intervals: the difference in score between each two runs. "
             + "; ".join(f"{row[1]}: {row[2]}" for row in rows if row[0] == rows[0][0]),
             words.say(
-                "Differences on the same {count:,} test {many}, resampled together, so that a {one} that is hard "
-                "for both runs cancels out. Right of zero the run named first is better. Filled and blue: zero "
+                "Differences on the same {count:,} test {many}, {how}, so that a {one} that is hard for both runs "
+                "cancels out. Right of zero the run named first is better. Filled and blue: zero "
                 "lies outside the 95 % interval.{means}{left_out}",
                 count=found.n,
+                how="resampled together" if found.features.is_empty() else "each weighed alike for both runs",
                 means=means,
                 left_out=left_out,
             ),
@@ -97,7 +98,7 @@ def _by_feature(found: Comparison, materials: Sequence[Material]) -> list[Block]
             _wide(tables, metrics),
             "feature-by-feature",
             "Dots of one group far from the line while the others lie on it: the runs differ in what they learned, not "
-            "in how well. Features with few positives scatter widely by chance: see their intervals in the data.",
+            "in how well. Features with few positives scatter widely by chance: intervals are in the data above.",
         ),
         Table(
             "On how many features each run is better",

@@ -86,7 +86,7 @@ def _means(materials: Sequence[Material], metrics: Sequence[str]) -> Table:
         for name in metrics:
             row += [estimate(m.metrics.get(name), between="\n"), _median(m.metrics.get(name), m.features, name)]
         rows.append(row + [estimate(m.metrics.get(name), between="\n") for name in beside])
-    header = ["Run", words.many.capitalize(), "Features scored"]
+    header = ["Run", words.many.capitalize(), "Scored"]
     for name in metrics:
         header += [metric_title(name), "median"]
     total = len(materials[0].features)
@@ -103,7 +103,7 @@ def _means(materials: Sequence[Material], metrics: Sequence[str]) -> Table:
         f"Means over features, on test {words.many}, which no model saw in training or in choosing an epoch; beside "
         f"them medians. {scored}In brackets: 95 % interval over test {words.many}{how}; all features share these, so "
         "that the interval of a mean is wider than single intervals divided by the root of their number. It does not "
-        f"contain the spread between training seeds.{words.alone(len(materials))}",
+        f"contain the spread between training seeds.{words.alone(len(materials), materials[0].task)}",
         words.bad_score(materials[0].task),
         numbers=True,
     )
@@ -214,7 +214,7 @@ def _extremes(materials: Sequence[Material]) -> list[Block]:
     """The best and the worst features of the run with the best mean."""
     metrics = _drawn(materials[0])
     key, headline = metrics[0], HEADLINE[materials[0].task]
-    best = max(materials, key=lambda m: _value(m, headline))
+    best = max(materials, key=lambda m: m.value(headline))
     known = best.features.drop_nulls(key).sort(key, descending=True)
     counted = "positives" in known.columns
     # With fewer the score of a feature is chance, and the extremes would be nothing else.
@@ -261,11 +261,6 @@ def _extremes(materials: Sequence[Material]) -> list[Block]:
             )
         )
     return blocks
-
-
-def _value(material: Material, metric: str) -> float:
-    value = (material.metrics.get(metric) or {}).get("value")
-    return float("-inf") if value is None else float(value)
 
 
 def _with_interval(row: dict[str, Any], name: str) -> str:

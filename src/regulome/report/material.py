@@ -71,6 +71,11 @@ class Material:
         """Whether the run is of the line of sequences."""
         return self.run.info.line == "sequence"
 
+    def value(self, metric: str) -> float:
+        """A metric on the test examples; minus infinity where it is not defined."""
+        value = (self.metrics.get(metric) or {}).get("value")
+        return float("-inf") if value is None else float(value)
+
     @property
     def task(self) -> str:
         """Classification or regression."""

@@ -22,6 +22,9 @@ from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words, stack
 from regulome.report.wording import Wording, estimate
 
+# Metrics that a table has room for.
+_WIDE = 7
+
 
 def performance_sections(materials: Sequence[Material]) -> list[Section]:
     """Results, comparison, curves and training, in this order."""
@@ -50,15 +53,20 @@ def _table(materials: Sequence[Material]) -> Table:
         ]
         for m in materials
     ]
+    header = ["Run", words.many.capitalize(), *(metric.title for metric in known.values())]
+    if len(known) > _WIDE >= len(materials):
+        # A column per run, where a column per metric would not fit on the page.
+        rows = [[title, *(row[place] for row in rows)] for place, title in enumerate(header)]
+        header, *rows = [[cell.replace("\n", " ") for cell in row] for row in rows]
     return Table(
         "Scores with 95 % intervals",
-        ["Run", words.many.capitalize(), *(metric.title for metric in known.values())],
+        header,
         rows,
         words.say(
             "Each number is computed on test {many}, which no model saw in training or in choosing an epoch. In "
             "brackets: 95 % bootstrap interval over {many}; it does not contain the spread between training seeds."
         )
-        + words.alone(len(materials)),
+        + words.alone(len(materials), materials[0].task),
         words.bad_score(materials[0].task),
         numbers=True,
     )

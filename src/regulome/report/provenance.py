@@ -30,7 +30,7 @@ def summary_section(materials: Sequence[Material]) -> Section:
         what += f" The dataset holds {amount(len(first.dataset), words.one)}."
     metric = HEADLINE[first.task]
     title = ("mean " * (first.outputs is not None)) + words.metrics()[metric].title
-    ranked = sorted(materials, key=lambda m: _value(m, metric), reverse=metric not in LESS_IS_BETTER)
+    ranked = sorted(materials, key=lambda m: m.value(metric), reverse=metric not in LESS_IS_BETTER)
     best = ranked[0]
     score = estimate(best.metrics.get(metric))
     result = (
@@ -68,14 +68,16 @@ def _goal(material: Material) -> str:
             f"{goal} from {amount(len(info.marks), 'track')} ({sentence(info.marks)}) in {info.bins} bins of "
             f"{info.bin_size} bp, {info.bins * info.bin_size:,} bp around the transcription start site (TSS)"
         )
-    where = f"windows of {info.length:,} bp of DNA" if words.one == "window" else f"{info.length:,} bp of DNA"
     if material.outputs is not None:
         kind = "" if material.task == "classification" else "the values of "
-        return f"predict {kind}{len(info.target_names):,} chromatin features ({_kinds(material)}) from {where}"
+        return (
+            f"predict {kind}{len(info.target_names):,} chromatin features ({_kinds(material)}) from windows of "
+            f"{info.length:,} bp of DNA"
+        )
     if material.task == "regression":
-        return f"predict {info.target_names[0]} from {where}"
+        return f"predict {info.target_names[0]} from windows of {info.length:,} bp of DNA"
     of = "" if words.high == "bound" else f" ({info.target_names[0]})"
-    return words.say("tell {high} {many} from {low} ones{of} by {where}", of=of, where=where)
+    return words.say("tell {high} {many} of {length:,} bp of DNA from {low} ones{of}", of=of, length=info.length)
 
 
 def _kinds(material: Material) -> str:
@@ -120,7 +122,7 @@ def data_sections(materials: Sequence[Material]) -> list[Section]:
             [
                 str(source.get("role", "")),
                 Path(str(source.get("path", ""))).name,
-                size(float(source.get("bytes", 0))),
+                size(float(source.get("bytes", 0))).replace(" ", "\N{NO-BREAK SPACE}"),
                 str(source.get("sha256", "")),
                 _read(source),
             ]
@@ -166,16 +168,15 @@ def provenance_section(materials: Sequence[Material]) -> Section:
     return Section("provenance", "How to do it again", blocks, lead)
 
 
-def _value(material: Material, metric: str) -> float:
-    value = (material.metrics.get(metric) or {}).get("value")
-    return float("-inf") if value is None else float(value)
-
-
 def _read(source: dict[str, Any]) -> str:
     """Say how much of a source file was read, and what was not."""
     words = []
     if source.get("n_records") is not None:
         words.append(amount(int(source["n_records"]), "record"))
+    if source.get("positives") is not None:
+        words.append(amount(int(source["positives"]), "positive"))
+        made = f"{int(source.get('made') or 0):,} made by {source.get('made_by')}" if source.get("made") else ""
+        words.append(made or amount(int(source.get("negatives") or 0), "negative"))
     if source.get("n_skipped"):
         words.append(f"{int(source['n_skipped']):,} invalid left out")
     aliases: dict[str, str] = source.get("aliases") or {}
@@ -212,8 +213,9 @@ def _sources(rows: list[list[str]]) -> Table:
     if len(rows) <= _SOURCES + 3:
         return Table("Source files", header, rows)
     whole = pl.DataFrame(rows, schema=header, orient="row")
-    said = f"The first {_SOURCES} of {len(rows):,} files; all are in the CSV."
-    return Table("Source files", header, rows[:_SOURCES], said, data=whole, name="source-files")
+    said = f"The first {_SOURCES} of {len(rows):,} files; all are in the CSV, with whole checksums."
+    short = [[role, file, length, f"{checksum[:10]}…", read] for role, file, length, checksum, read in rows[:_SOURCES]]
+    return Table("Source files", header, short, said, data=whole, name="source-files")
 
 
 def _positives(material: Material) -> Picture:

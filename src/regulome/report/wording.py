@@ -42,7 +42,7 @@ _METRICS: Mapping[str, Metric] = {
         "F1", "harmonic mean of precision and recall of {high} {many} at probability 0.5", "depends on the classes"
     ),
     "f1_tuned": Metric(
-        "F1, own threshold",
+        "F1, tuned",
         "the same at the threshold of each feature that was best on the validation part",
         "depends on the classes",
     ),
@@ -93,7 +93,7 @@ class Wording:
         high: What examples of label 1 are called.
         low: What examples of label 0 are called.
         subject: What a model of this line learns.
-        baseline: Recipe of the baseline to compare with.
+        baseline: Recipe of the baseline to compare with, by task; where there is none, runs are compared as they are.
         sums: What a linear baseline adds up.
         causes: What a score like guessing usually comes from.
         unscaled: Another reason why a loss may stay flat.
@@ -106,7 +106,7 @@ class Wording:
     high: str
     low: str
     subject: str
-    baseline: str
+    baseline: Mapping[str, str]
     sums: str
     causes: str
     unscaled: str
@@ -124,23 +124,27 @@ class Wording:
             for name, metric in _METRICS.items()
         }
 
-    def alone(self, runs: int) -> str:
+    def alone(self, runs: int, task: str) -> str:
         """What to say where one run stands alone."""
         if runs > 1:
             return ""
+        if task not in self.baseline:
+            return " Only one run is shown. A number means little without another: give several runs."
         return (
-            f" Only one run is shown. A number means little without a baseline: train {self.baseline} on the same "
-            "split and give both runs."
+            f" Only one run is shown. A number means little without a baseline: train {self.baseline[task]} on the "
+            "same split and give both runs."
         )
 
     def bad_score(self, task: str) -> str:
         """What to do about a bad table of results."""
-        near = "An AUROC near 0.5" if task == "classification" else "A correlation near 0"
-        return (
+        first = (
             "First compare with the baseline: a network that does not beat a linear model has learned nothing that a "
-            f"weighted sum of {self.sums} would not. Then look at the training curves. {near} usually means that "
-            f"{self.causes}."
+            f"weighted sum of {self.sums} would not. Then look at the training curves."
         )
+        near = "An AUROC near 0.5" if task == "classification" else "A correlation near 0"
+        if task not in self.baseline:
+            first = "First look at the training curves."
+        return f"{first} {near} usually means that {self.causes}."
 
 
 _GENES = Wording(
@@ -149,7 +153,7 @@ _GENES = Wording(
     high="high",
     low="low",
     subject="gene expression from histone marks",
-    baseline="logistic-regression",
+    baseline={"classification": "logistic-regression", "regression": "logistic-regression"},
     sums="bins",
     causes="the genes of the expression table and of the annotation do not match, that the files are of another "
     "assembly, or that bins were not oriented although the marks lie on one side of the TSS (input.orient = true)",
@@ -164,7 +168,7 @@ _WINDOWS = Wording(
     high="positive",
     low="negative",
     subject="chromatin features from DNA",
-    baseline="kmer-logistic-regression",
+    baseline={"classification": "kmer-logistic-regression"},
     sums="counts of short words",
     causes="the peaks are of another assembly than the genome, that there are too few positive windows, or that the "
     "training was too short",

@@ -19,7 +19,7 @@ from regulome import storage
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.training.device import choose_device
-from regulome.training.multilabel import Multilabel, multilabel
+from regulome.training.multilabel import MANY, Multilabel, multilabel
 from regulome.training.prediction import as_dataset, has_truth, match_marks, predict_dataset, select_rows
 from regulome.training.runs import FEATURES, PREDICTIONS, SCORES, Run, RunInfo
 
@@ -87,7 +87,7 @@ def labelled_scores(
             cure=f"evaluate on a dataset with targets for {run.info.task}, under the same names",
         )
     same = run.info.dataset is not None and data.checksum == run.info.dataset.checksum
-    if same and split in ("valid", "test") and (run.path / PREDICTIONS).exists():
+    if same and split in ("valid", "test") and _stored(run):
         table, values = run.scores()
         # The rows of a part lie together, so that this is a view of the map.
         where = np.flatnonzero((table["split"] == split).to_numpy())
@@ -102,6 +102,12 @@ def labelled_scores(
     with tempfile.TemporaryDirectory() as folder:
         values = write_scores(Path(folder) / SCORES, run, data, rows, choose_device(device), order)
         yield LabelledScores(data.regions["id"][rows], values, data.targets, rows)
+
+
+def _stored(run: Run) -> bool:
+    """Whether the run has its predictions: in an array, or of few outputs in the table."""
+    few = len(run.info.target_names) < MANY
+    return (run.path / SCORES).exists() or (few and (run.path / PREDICTIONS).exists())
 
 
 def evaluate_scores(run: Run, found: LabelledScores, split: str) -> Multilabel:

@@ -129,17 +129,18 @@ def against_figure(tables: Mapping[str, pl.DataFrame], metrics: Sequence[str]) -
     """
     first, *others = tables
     groups = group_names(tables[first]["group"])
-    columns = min(len(others), 3)
-    rows = -(-len(others) // columns)
+    pairs = [(metric, other) for metric in metrics for other in others]
+    # Two runs have their metrics side by side, more runs a row for each metric.
+    columns = len(metrics) if len(others) == 1 else min(len(others), 3)
+    rows = -(-len(pairs) // columns) if len(others) == 1 else len(metrics) * -(-len(others) // columns)
     side = 9.2 / max(columns, 2)
-    figure, axes = panels(rows * len(metrics), columns, (side * columns, side * rows * len(metrics) + 0.4))
-    for row, metric in enumerate(metrics):
-        for index in range(rows * columns):
-            here = axes[row * rows + index // columns][index % columns]
-            if index >= len(others):
-                here.set_visible(False)
-                continue
-            both = tables[first].select("group", a=metric).with_columns(tables[others[index]][metric].alias("b"))
+    figure, axes = panels(rows, columns, (side * columns, side * rows + 0.4))
+    places = [here for row in axes for here in row]
+    for row in range(len(metrics)):
+        for index in range(len(others)):
+            here = places[row * (len(places) // len(metrics)) + index]
+            metric, other = pairs[row * len(others) + index]
+            both = tables[first].select("group", a=metric).with_columns(tables[other][metric].alias("b"))
             _scatter(here, both, "b", "a", groups)
             values = both.select("a", "b").drop_nulls().to_numpy()
             low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
@@ -147,10 +148,12 @@ def against_figure(tables: Mapping[str, pl.DataFrame], metrics: Sequence[str]) -
             ends = (low - room, high + room)
             here.plot(ends, ends, color="#9aa5b1", linewidth=1, linestyle=":")
             here.set(xlim=ends, ylim=ends, box_aspect=1, title=metric_title(metric))
-            here.set(xlabel=_short(others[index]), ylabel=_short(first))
+            here.set(xlabel=_short(other), ylabel=_short(first))
             here.xaxis.set_major_locator(MaxNLocator(5))
             here.yaxis.set_major_locator(MaxNLocator(5))
             grid(here)
+    for here in places:
+        here.set_visible(here.has_data())
     _group_legend(figure, groups)
     return figure
 

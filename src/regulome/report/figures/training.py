@@ -50,7 +50,7 @@ def history_figure(histories: Mapping[str, pl.DataFrame], score: str, steps: Map
         left.set(title=name, xlabel=steps[name], ylabel="loss")
         right.set(title="Validation", xlabel=steps[name], ylabel=metric_title(score.removeprefix("valid_")))
         for here in (left, right):
-            here.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+            here.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
             grid(here)
             if here.get_legend_handles_labels()[0]:
                 here.legend()
