@@ -268,3 +268,43 @@ def test_all_problems_of_a_genome_are_listed(inputs):
 def test_many_short_sequences_are_no_genome(inputs):
     (inputs / "reads.fa").write_text("".join(f">s{i}\nACGT\n" for i in range(200)))
     assert grave(check_files([inputs / "genes.gtf", inputs / "reads.fa"])) == []
+
+
+HEAD = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=2000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+def variants(path: Path, rows: list[tuple[int, str]], head: str = HEAD) -> Path:
+    path.write_text(head + "".join(f"chr1\t{place}\t.\t{ref}\tG\t.\t.\t.\n" for place, ref in rows))
+    return path
+
+
+def test_variants_are_looked_through_and_compared_with_the_genome(tmp_path):
+    genome = tmp_path / "genome.fa"
+    genome.write_text(">chr1\n" + "A" * 2_000 + "\n")
+    good = variants(tmp_path / "good.vcf", [(place, "A") for place in range(1, 41)])
+    assert find_kind(good) == "variants"
+    findings = check_files([genome, good])
+    assert grave(findings) == []
+    assert any("variants: 40 records on 1 chromosome" in finding.problem for finding in findings)
+    some = variants(tmp_path / "some.vcf", [*((place, "A") for place in range(1, 41)), (50, "C")])
+    found = one(check_files([genome, some]), "REF differs")
+    assert found.severity == "warning"
+    assert "1 of 41" in found.problem
+    other = variants(tmp_path / "other.vcf", [(place, "C") for place in range(1, 41)])
+    assert one(check_files([genome, other]), "another assembly").severity == "error"
+    wrong = variants(tmp_path / "wrong.vcf", [(5, "A"), (6, "?")])
+    assert one(check_files([genome, wrong]), "REF '?'").record == 5
+    longer = variants(tmp_path / "longer.vcf", [(5, "A")], HEAD.replace("2000", "3000"))
+    one(check_files([genome, longer]), "of another assembly than")
+    one(check_files([variants(tmp_path / "none.vcf", [])]), "no records")
+
+
+def test_tables_of_features(tmp_path):
+    table = tmp_path / "features.tsv"
+    table.write_text("name\tcell\tgroup\nCTCF\tK562\tTF\nMYC\tK562\tTF\n")
+    assert find_kind(table) == "features"
+    assert grave(check_files([table])) == []
+    table.write_text("name\tcell\tgroup\nCTCF\tK562\tTF\nCTCF\tK562\tTF\n")
+    one(check_files([table]), "CTCF twice")
+    table.write_text("name\tcell\tgroup\nCTCF\tK562\n")
+    assert one(check_files([table]), "2 columns").record == 2

@@ -11,6 +11,7 @@ from regulome.errors import InputError
 from regulome.genome.chromosomes import UNKNOWN, Names, key
 from regulome.genome.file_kinds import Kind
 from regulome.genome.inspection import Finding, Inspected, Severity, inspect
+from regulome.genome.sequence_inspection import compare_references
 
 __all__ = ["Finding", "Severity", "check_files"]
 
@@ -41,7 +42,7 @@ def check_files(
 
     Args:
         paths: GTF, BED or TSV of start sites, expression table, tagAlign, BED, BAM, narrowPeak, broadPeak, bigWig,
-            bedGraph, chrom.sizes, FASTA, 2bit, in any mix; ``MARK=FILE`` names a mark.
+            bedGraph, chrom.sizes, FASTA, 2bit, VCF, tables of features, in any mix; ``MARK=FILE`` names a mark.
         sample: The sample of the expression table; None looks at all of them.
         kinds: File (as named in ``paths``, without the mark) to what it is, where the caller knows it.
 
@@ -61,6 +62,7 @@ def check_files(
     findings += _reach(files)
     findings += _unknown(files)
     findings += _shared_genes(files)
+    findings += _references(files)
     return findings
 
 
@@ -218,6 +220,19 @@ def _shared_genes(files: list[Inspected]) -> list[Finding]:
                 found.append(_finding(file, problem, "use an annotation of the same release", "warning"))
             else:
                 found.append(_finding(file, f"{shared:,} of {len(file.ids):,} genes are in {genes.name}", "", "note"))
+    return found
+
+
+def _references(files: list[Inspected]) -> list[Finding]:
+    """Compare the REF alleles of VCF files with the genome, where both are right by themselves."""
+    right = [file for file in files if all(finding.severity != "error" for finding in file.findings)]
+    genome = next((file for file in right if file.kind in ("FASTA", "2bit") and file.sizes), None)
+    found = []
+    for file in right:
+        if genome is not None and file.kind == "variants":
+            known = len(file.findings)
+            compare_references(file, genome)
+            found += file.findings[known:]
     return found
 
 

@@ -13,12 +13,16 @@ from regulome.genome.signals import detect_kind
 from regulome.genome.tracks import is_bigwig
 from regulome.genome.twobit import is_two_bit
 
-Kind = Literal["genes", "expression", "reads", "alignments", "bigWig", "bedGraph", "peaks", "sizes", "FASTA", "2bit"]
+Kind = Literal[
+    "genes", "expression", "reads", "alignments", "bigWig", "bedGraph", "peaks", "sizes", "FASTA", "2bit", "variants",
+    "features",
+]  # fmt: skip
 
 _SUFFIXES: dict[str, Kind] = {
     ".gtf": "genes", ".gff": "genes", ".gff3": "genes", ".bam": "alignments", ".bw": "bigWig", ".bigwig": "bigWig",
     ".bedgraph": "bedGraph", ".bdg": "bedGraph", ".bg": "bedGraph", ".narrowpeak": "peaks", ".broadpeak": "peaks",
     ".tagalign": "reads", ".sizes": "sizes", ".fai": "sizes", ".2bit": "2bit",
+    ".vcf": "variants", ".bcf": "variants",
     ".fa": "FASTA", ".fasta": "FASTA", ".fna": "FASTA", ".fas": "FASTA",
 }  # fmt: skip
 _CONVERT = (".sam", ".cram", ".wig", ".bb", ".bigbed")
@@ -47,6 +51,8 @@ def find_kind(path: Path) -> Kind:
         return "2bit"
     if head[:1] == b">":
         return "FASTA"
+    if head == b"##fi" or head[:3] == b"BCF":
+        return "variants"
     rows = first_rows(path, 1)
     first = rows[0]
     if len(first) == 9 and first[3].isdigit() and first[4].isdigit():
@@ -58,4 +64,6 @@ def find_kind(path: Path) -> Kind:
     names = {name.strip('"').lower() for name in re.split(r"[\t,;]", "\t".join(first))}
     if {"chrom", "chr", "chromosome"} & names and {"tss", "position", "pos", "start"} & names:
         return "genes"
+    if "name" in names and {"cell", "assay", "treatment", "group"} & names:
+        return "features"
     return "sizes" if len(first) == 2 and key(first[0]) in ("1", "2", "3") and first[1].isdigit() else "expression"

@@ -22,7 +22,7 @@ from regulome.genome.gtf import read_gtf
 from regulome.genome.peaks import VALUES, choose_value
 from regulome.genome.row_problems import find_row_problems
 from regulome.genome.rows import Block, Rows, Tally
-from regulome.genome.sequence_inspection import inspect_fasta, inspect_two_bit
+from regulome.genome.sequence_inspection import inspect_fasta, inspect_features, inspect_two_bit, inspect_variants
 from regulome.genome.start_sites import read_start_sites
 from regulome.genome.text import KEPT_ROWS, BadRows, read_lines
 from regulome.genome.tracks import bigwig_sizes, is_bigwig
@@ -300,4 +300,6 @@ _INSPECTORS: dict[Kind, Callable[[Inspected], None]] = {
     "sizes": _inspect_sizes,
     "FASTA": inspect_fasta,
     "2bit": inspect_two_bit,
+    "variants": inspect_variants,
+    "features": inspect_features,
 }
