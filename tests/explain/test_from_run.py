@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.explain.sequence_run import sequence_run
 
 from regulome.datasets import Batches, Dataset, open_dataset, write_dataset
 from regulome.errors import InputError
@@ -166,3 +167,11 @@ def test_only_explanations_open(linear: Run, tmp_path: Path) -> None:
     (tmp_path / "x" / "explanation.json").write_text("{")
     with pytest.raises(InputError, match="is not JSON"):
         open_explanation(tmp_path / "x")
+
+
+@pytest.mark.parametrize("method", ["attention", "class-map", "gradient"])
+def test_runs_that_read_dna_are_looked_into_elsewhere(method: str, tmp_path: Path) -> None:
+    run = sequence_run(tmp_path)
+    with pytest.raises(InputError, match=r"this run reads DNA .*regulome mutate.*regulome profile.*regulome variants"):
+        explain(method, run, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

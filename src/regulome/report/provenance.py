@@ -198,13 +198,22 @@ def _shape(material: Material) -> list[list[str]]:
             ["Window", f"{dataset.bins} bins × {dataset.bin_size} bp"],
         ]
     settings = {name: value for name, value in dataset.manifest.parameters.items() if name not in ("parts", "length")}
-    told = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", [], {}, None))
+    told = ", ".join(f"{name} {_plain(value)}" for name, value in settings.items() if value not in ("", [], {}, None))
     counted = f"{len(dataset.target_names):,}" + (f" ({_kinds(material)})" if material.outputs is not None else "")
     return [
         ["Length", f"{dataset.length:,} bp"],
         ["Features", counted if material.outputs is not None else sentence(dataset.target_names)],
         *([["Prepared with", told]] if told else []),
     ]
+
+
+def _plain(value: object) -> str:
+    """Write a setting without the signs of a programming language."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {count}" for name, count in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return sentence([str(one) for one in value]) if isinstance(value, list) else str(value)
 
 
 def _sources(rows: list[list[str]]) -> Table:
@@ -233,7 +242,7 @@ def _positives(material: Material) -> Picture:
         "Positives per feature",
         positives_figure(counts),
         f"Dots: positive windows of each feature in training, validation and test; in training {spoken}.{none}",
-        f"How many windows carry each feature, in each part. In training {spoken}.{none}",
+        f"How many windows carry each feature, in each part; none is drawn below 1. In training {spoken}.{none}",
         counts,
         "positives",
         "A feature with fewer than about a hundred positives in training is hardly learned, and one with fewer than "
