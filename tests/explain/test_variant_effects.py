@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from regulome.errors import InputError
 from regulome.explain import variant_effects
 from regulome.explain.substitutions import SubstitutionScorer
 from regulome.explain.variant_effects import score_variants
+from regulome.genome import vcf
 from regulome.genome.letters import encode, reverse_complement
 from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor
@@ -298,6 +300,27 @@ def test_substitutions_that_are_scored_with_their_windows(world, tmp_path, shift
     np.testing.assert_allclose(found.select(numbers), plain.select(numbers), atol=1e-5)
     single = plain.filter((pl.col("ref").str.len_bytes() == 1) & (pl.col("alt").str.len_bytes() == 1)).height
     assert windows < more - 4 * len(shifts) * single
+
+
+def test_memory_does_not_grow_with_the_vcf(world, tmp_path, monkeypatch):
+    # numpy's and Python's own memory; the table leaves it record by record as text.
+    monkeypatch.setattr(vcf, "RECORDS", 1000)
+    monkeypatch.setattr(vcf, "PIECE", 1 << 15)
+    folder, texts, _, weight = world
+    peaks = {}
+    for count in (200, 3_000, 30_000):
+        rows = [f"20\t101\t.\t{texts['chr20'][100]}\tACGT{'A' * (i % 5)}\t.\t.\t.\tGT\t0\n" for i in range(count)]
+        (tmp_path / "v.vcf").write_text(HEADER + "".join(rows))
+        del rows
+        tracemalloc.start()
+        try:
+            found = score_variants(scorer_of(weight), tmp_path / "v.vcf", folder / "g.fa", tmp_path / f"{count}.tsv")
+            peaks[count] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert found.scored == count
+    assert peaks[200] < peaks[3_000]
+    assert peaks[30_000] < 1.2 * peaks[3_000]
 
 
 def test_bad_input(world, tmp_path):

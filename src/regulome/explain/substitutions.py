@@ -30,7 +30,7 @@ class SubstitutionScorer:
     positions of one window; there it stands which networks allow this. The results are those of scoring every window
     with its substitution, up to the rounding of sums in another order.
 
-    In every batch the answers for one window and one of its substitutions are compared with the model's own.
+    In every call each model's answers for one window and one of its substitutions are compared with its own.
 
     Memory and device: works where the scorer's models are, with a batch of its windows at a time; one layer of all of
     them, and a copy of a large Linear behind the convolutions for each model.
@@ -78,6 +78,7 @@ class SubstitutionScorer:
             for number, begin in enumerate(range(0, len(windows), size)):
                 rows = order[begins[number] : begins[number + 1]]
                 outputs = self._outputs(
+                    not number,
                     torch.from_numpy(windows[begin : begin + size]).to(device),
                     position,
                     torch.from_numpy(which[rows] - begin).to(device),
@@ -94,14 +95,16 @@ class SubstitutionScorer:
             raise InputError("the model's answer is not a finite number", cure="train again; its weights are damaged")
         return found
 
-    def _outputs(self, codes: Tensor, position: int, which: Tensor, letters: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _outputs(
+        self, compare: bool, codes: Tensor, position: int, which: Tensor, letters: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Give each member's outputs for each strand; nothing more once a model is not what it seemed."""
         strands = [(codes, position, letters)]
         if self.scorer.both_strands:
             strands.append((other_strand(codes), codes.shape[1] - 1 - position, 3 - letters))
         for chain in self._chains:
             for strand, place, new in strands:
-                found = chain.outputs(strand, place, which, new)
+                found = chain.outputs(strand, place, which, new, compare=compare and strand is codes)
                 if found is None:
                     return
                 yield found
@@ -118,12 +121,14 @@ class _Chain:
         self._one_hot = OneHot(unknown).to(device, next((p.dtype for p in model.parameters()), torch.float32))
         self._end: tuple[torch.Size, End | None] | None = None
 
-    def outputs(self, codes: Tensor, position: int, which: Tensor, letters: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Outputs of windows [windows, targets] and of substitutions [n, targets]."""
+    def outputs(
+        self, codes: Tensor, position: int, which: Tensor, letters: Tensor, *, compare: bool
+    ) -> tuple[Tensor, Tensor] | None:
+        """Outputs of windows [windows, targets] and of substitutions [n, targets]; None where it is not the model."""
         if self.parts is None:
             return None
         found = self._walk(codes, position, which, letters)
-        if found is None or not self._agrees(found, codes, position, which, letters):
+        if found is None or (compare and not self._agrees(found, codes, position, which, letters)):
             self.parts = None
             return None
         return found[0].float(), found[1].float()
