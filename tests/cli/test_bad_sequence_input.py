@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import polars as pl
 import pysam
@@ -215,6 +216,41 @@ def test_wrong_tables_of_features(text, said, made, tmp_path, regulome):
     table.write_text(text, encoding="latin1")
     answer = regulome(*made.prepare(tmp_path / "out" / "d", metadata=table))
     refused(answer, tmp_path / "out", "features.tsv", said)
+
+
+def test_published_files_that_do_not_go_together(made, tmp_path, regulome):
+    rng = np.random.default_rng(0)
+    table = tmp_path / "X_AC.seq.gz"
+    rows = (f"A\ts\t{''.join(rng.choice(list('ACGT'), 20))}\t1\n" for _ in range(30))
+    table.write_bytes(gzip.compress(("FoldID\tEventID\tseq\tBound\n" + "".join(rows)).encode()))
+    out = tmp_path / "out"
+    words = ["prepare", "sequence", "--published", "deepbind", "--train", table, "--out", out / "d"]
+    refused(regulome(*words, "--test", table), out, "X_AC.seq.gz", "--train and as --test")
+    refused(regulome(*words, "--genome", made.genome), out, "--genome goes without --published")
+    refused(regulome(*made.prepare(out / "d", train=table)), out, "--train goes with --published")
+    table.write_bytes(table.read_bytes()[:200])
+    refused(regulome(*words), out, "X_AC.seq.gz", "ends early")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda labels, letters: (labels, letters, 0.5), "cut short"),
+        (lambda labels, letters: (labels * 2, letters, 1), "expected 0 or 1"),
+        (lambda labels, letters: (labels[:-1], letters, 1), "9 in traindata"),
+        (lambda labels, letters: (labels, letters * 0 + 1, 1), "single 1"),
+    ],
+)
+def test_wrong_matrices(spoil, said, tmp_path, regulome):
+    rng = np.random.default_rng(0)
+    letters = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, (10, 30))].transpose(1, 2, 0)
+    labels, letters, share = spoil(np.ones((10, 919), np.uint8), letters)
+    path = tmp_path / "train.mat"
+    with h5py.File(path, "w") as file:
+        file["trainxdata"], file["traindata"] = letters, labels.T
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    words = ["prepare", "sequence", "--published", "deepsea", "--train", path, "--out", tmp_path / "out" / "d"]
+    refused(regulome(*words), tmp_path / "out", "train.mat", said)
 
 
 HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"

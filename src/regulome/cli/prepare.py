@@ -180,6 +180,13 @@ def sequence(
     overwrite: Overwrite = False,
 ) -> None:
     """Windows of DNA, and which chromatin features they carry."""
+    files: dict[str, object] = {"--train": train, "--valid": valid, "--test": test}
+    built: dict[str, object] = {"--genome": genome, "--peaks": peaks, "--metadata": metadata, "--blacklist": blacklist}
+    built |= {"--negatives": negatives, "--chromosomes": chromosomes, "--exclude-chromosomes": exclude_chromosomes}
+    for option, value in (built if published else files).items():
+        if value:
+            how = "without" if published else "with"
+            raise InputError(f"{option} goes {how} --published", cure="leave one of them away, or see --help")
     if published:
         from regulome.datasets import prepare_published_sequence
 

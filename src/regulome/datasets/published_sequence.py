@@ -95,6 +95,8 @@ def prepare_published_sequence(
     }
     if not files:
         raise InputError("no file was given", cure="give --train, --valid and --test")
+    if layout != "basset":  # whose file has a part of each name
+        _check_different(files)
     storage.check_target(out, overwrite=overwrite)
     if layout == "deepsea":
         parts = open_deepsea(files)
@@ -126,6 +128,15 @@ def _convert(layout: str, files: Mapping[str, Path], parts: list[Part], out: Pat
                 "parts": [{"split": part.split, "examples": part.examples, **part.record} for part in parts],
             },
         )
+
+
+def _check_different(files: Mapping[str, Path]) -> None:
+    """Refuse one file for two parts: what trained would be tested."""
+    seen: dict[Path, str] = {}
+    for split, file in files.items():
+        other = seen.setdefault(file.resolve(), split)
+        if other != split:
+            raise InputError(f"is given as --{other} and as --{split}", file=file, cure="give each part its own file")
 
 
 def _agree(parts: list[Part]) -> None:
