@@ -70,7 +70,9 @@ class RecurrentEnd(End):
         which, windows = strip.which, reference.transpose(1, 2)
         changed = windows.index_select(0, which)
         changed[:, strip.start : strip.stop] = strip.values
-        hidden = self.linear.bias.expand(len(windows), -1)
+        hidden = windows.new_zeros(len(windows), self.linear.out_features)
+        if self.linear.bias is not None:
+            hidden = hidden + self.linear.bias
         change = hidden.new_zeros(len(which), hidden.shape[1])
         length, units = windows.shape[1], self.units
         for way, (same, other) in enumerate(
