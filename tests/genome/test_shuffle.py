@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -16,7 +17,7 @@ def pairs(row) -> Counter:
 
 def all_shuffles(sequence: list[int]) -> list[tuple[int, ...]]:
     """Enumerate the sequences with the same pairs and first letter (the last one follows)."""
-    found, left = set(), Counter(zip(sequence[:-1], sequence[1:], strict=True))
+    found, left = set(), Counter(itertools.pairwise(sequence))
 
     def walk(path: list[int]) -> None:
         if len(path) == len(sequence):
@@ -37,7 +38,7 @@ def test_pairs_and_ends_are_kept(rows, seed):
     codes = np.array([code for row in rows for code in row], dtype=np.uint8)
     offsets = np.cumsum([0, *map(len, rows)])
     shuffled = shuffle_dinucleotides(codes, seed=seed, offsets=offsets)
-    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for begin, end in itertools.pairwise(offsets):
         before, after = codes[begin:end], shuffled[begin:end]
         assert pairs(before) == pairs(after)
         assert (before[:1] == after[:1]).all()

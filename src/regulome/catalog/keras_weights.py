@@ -49,7 +49,7 @@ def read_keras(path: Path, letters: str | None = None) -> Found:
     Raises:
         InputError: The layers are not DanQ's, or their shapes do not go together.
     """
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     with h5py.File(path, "r") as file:
         settings = _settings(file)

@@ -41,8 +41,8 @@ class InputSection(Section):
     )
     scale: Literal["none", "standard", "max"] = Field(
         default="standard",
-        description="marks: none; standard: each mark gets mean 0 and deviation 1 over the training part; max: each mark is "
-        "divided by its largest value there",
+        description="marks: none; standard: each mark gets mean 0 and deviation 1 over the training part; max: each "
+        "mark is divided by its largest value there",
     )
     orient: bool = Field(
         default=True, description="marks: turn the bins of genes on the minus strand, so that all run 5' to 3'"

@@ -20,7 +20,7 @@ from regulome.training.runs import Run, open_run
 
 #: Windows per batch.
 BATCH_SIZE = 256
-#: Windows that the CPU computes at once, at most: the layers of more leave its caches, and take up to 1.6 times as long.
+#: Windows that the CPU computes at once, at most: larger layers leave its caches.
 _CPU_BATCH = 64
 #: Further from 0, the probability of a logit or of its opposite is 0 in float32.
 _CERTAIN = 80.0
