@@ -44,5 +44,11 @@ def test_a_region_names_a_place_whatever_its_width(tmp_path: Path) -> None:
 
 def test_a_record_that_would_go_partly_unseen_is_refused(tmp_path: Path) -> None:
     path = fasta(tmp_path / "long.fa", {"fits": letters(LENGTH), "long": letters(LENGTH + 1)})
-    with pytest.raises(InputError, match=r"long: has 41 bases, the run sees 40 .*regulome predict"):
+    with pytest.raises(InputError, match=r"long: has 41 bases, the run sees 40 .*--region"):
+        profile(sequence_run(tmp_path), fasta=path)
+
+
+def test_a_record_without_a_known_letter_is_refused(tmp_path: Path) -> None:
+    path = fasta(tmp_path / "n.fa", {"fits": letters(LENGTH), "gap": np.full(LENGTH, 4, np.uint8)})
+    with pytest.raises(InputError, match=r"n.fa: the window around gap has no known letter"):
         profile(sequence_run(tmp_path), fasta=path)

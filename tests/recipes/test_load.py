@@ -131,3 +131,20 @@ def test_toml_survives_any_text_and_numbers(description, hyperparameters):
     model = {"name": "lstm", "hyperparameters": hyperparameters}
     recipe = Recipe.model_validate({"name": "x", "system": "y", "description": description, "model": model})
     assert Recipe.model_validate(tomllib.loads(to_toml(recipe))) == recipe
+
+
+def test_a_key_of_another_line_is_refused():
+    with pytest.raises(InputError, match=r"^input.scale belongs to the line 'expression': the recipe is of 'sequence'"):
+        load_recipe("deepsea", ["input.scale=none"])
+    with pytest.raises(InputError, match=r"^input.shift belongs to the line 'sequence'"):
+        load_recipe("deepchrome", ["input.shift=3"])
+
+
+def test_toml_leaves_out_what_the_line_does_not_have():
+    assert set(tomllib.loads(to_toml(load_recipe("deepsea")))["input"]) == {
+        "reverse_complement",
+        "shift",
+        "both_strands",
+    }
+    assert "baseline" not in tomllib.loads(to_toml(load_recipe("deepchrome")))
+    assert "baseline" in tomllib.loads(to_toml(load_recipe("kmer-logistic-regression")))

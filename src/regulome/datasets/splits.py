@@ -43,8 +43,8 @@ def assign_split(
               the test chromosomes.
             * ``"fold:I/K"``: whole chromosomes in K folds of about equal size; fold I (1 … K) tests, the next one
               validates.
-            * ``"published"``: what the published tables say; for other datasets the first, second and last third in
-              the order of the expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
+            * ``"published"``: what the published files say; for other datasets of genes the first, second and last
+              third in the order of the expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
             * ``"blocks"``: 40 blocks along the genome, 6 for validation and 6 for test by ``seed``; between blocks of
               different parts, examples are left out so that a gap as wide as the widest window remains on both sides.
             * a file: a table with the columns ``id`` and ``split`` (TSV, or the ``splits.parquet`` of a run), one row
@@ -222,6 +222,10 @@ def _fold(dataset: Dataset, name: str) -> Assignment:
 def _published(dataset: Dataset, seed: int) -> Assignment:
     if _has_published(dataset):
         return dataset.regions["split"].fill_null("").to_numpy().astype("<U5")
+    if dataset.line != "expression":
+        raise InputError(
+            "has no published split", file=dataset.path, cure="give --split blocks, fold:I/K, or --test-chromosomes"
+        )
     order = np.arange(len(dataset))
     if "expression_row" in dataset.regions.columns:
         order = np.argsort(dataset.regions["expression_row"].to_numpy(), kind="stable")

@@ -10,6 +10,7 @@ import polars as pl
 
 from regulome.errors import InputError
 from regulome.explain.stretches import read_stretches
+from regulome.genome.letters import UNKNOWN
 from regulome.genome.region import Region
 from regulome.genome.sequence import Genome
 from regulome.training.runs import Run, open_run
@@ -50,7 +51,8 @@ def profile(
         sequence (as given) and rank.
 
     Raises:
-        InputError: The run does not read DNA, a region lies outside the genome, or a record is too long.
+        InputError: The run does not read DNA, a region lies outside the genome, or a record is too long or
+            has no known letter.
     """
     run = open_run(run)
     scorer = Scorer.from_run(run, device=device, both_strands=both_strands)
@@ -61,9 +63,12 @@ def profile(
                 f"has {len(stretch):,} bases, the run sees {scorer.length:,}",
                 file=fasta,
                 record=stretch.name,
-                cure="cut it, or use `regulome predict` for all its windows",
+                cure="cut it, or give it as --genome and name the place with --region",
             )
     windows = [one.window((one.start + one.end) // 2, scorer.length)[0] for one in stretches]
+    for stretch, window in zip(stretches, windows, strict=True):
+        if (window == UNKNOWN).all():
+            raise InputError(f"the window around {stretch.name} has no known letter", file=fasta)
     scores = scorer.probabilities(np.stack(windows))
     about = feature_table(run.info.target_names, run.info.features)
     name = "probability" if scorer.task == "classification" else "value"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from regulome.errors import InputError
-from regulome.recipes.schema import Recipe
+from regulome.recipes.schema import INPUT_KEYS, BaselineSection, Recipe
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,18 @@ def with_settings(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Write a recipe as TOML that ``load_recipe`` reads back to an equal recipe, defaults included."""
+    """Write a recipe as TOML that ``load_recipe`` reads back to an equal recipe, defaults included.
+
+    Left out is what its line of work does not have, and settings of baselines where it is none.
+    """
+    table = recipe.model_dump()
+    for line, keys in INPUT_KEYS.items():
+        for key in keys if line != recipe.line else ():
+            del table["input"][key]
+    if recipe.training.method == "gradient" and recipe.baseline == BaselineSection():
+        del table["baseline"]
     lines: list[str] = []
-    _write_table(recipe.model_dump(), "", lines)
+    _write_table(table, "", lines)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -151,6 +160,8 @@ def _validate(table: dict[str, Any], file: Path | None) -> Recipe:
         if first["type"] == "extra_forbidden":
             key = ".".join(map(str, location))
             raise InputError(f"unknown key {key}{more}", file=file, cure=nearest(key, _keys(Recipe))) from error
+        if not location:
+            raise InputError(first["msg"].removeprefix("Value error, "), file=file, cure="leave it away") from error
         key = _known_part(location)
         came = "" if first["type"] == "missing" else f", got {_value(_lookup(table, key))}"
         expected = {entry["msg"] for entry in error.errors() if _known_part(entry["loc"]) == key}

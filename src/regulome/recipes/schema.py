@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 #: A hyperparameter of a network: what TOML can say and a constructor can take.
 Hyperparameter = bool | int | float | str | list[int] | list[float] | list[str]
@@ -31,6 +31,13 @@ class ModelSection(Section):
     hyperparameters: dict[str, Hyperparameter] = Field(
         default_factory=dict, description="hyperparameters that differ from the network's defaults"
     )
+
+
+#: Keys of the section ``input`` that belong to one line of work.
+INPUT_KEYS = {
+    "expression": ("transform", "scale", "orient"),
+    "sequence": ("reverse_complement", "shift", "both_strands"),
+}
 
 
 class InputSection(Section):
@@ -165,3 +172,11 @@ class Recipe(Section):
     input: InputSection = Field(default_factory=InputSection, description="preparation of the inputs")
     training: TrainingSection = Field(default_factory=TrainingSection, description="fitting")
     baseline: BaselineSection = Field(default_factory=BaselineSection, description="scikit-learn baselines")
+
+    @model_validator(mode="after")
+    def _no_key_of_another_line(self) -> Recipe:
+        for line, keys in INPUT_KEYS.items():
+            for key in keys if line != self.line else ():
+                if getattr(self.input, key) != InputSection.model_fields[key].default:
+                    raise ValueError(f"input.{key} belongs to the line {line!r}: the recipe is of {self.line!r}")
+        return self
