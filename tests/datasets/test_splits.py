@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regulome.datasets import assign_split, describe_split, new_sequence_dataset
+from regulome.datasets import assign_split, describe_split, new_sequence_dataset, open_dataset
 from regulome.errors import InputError
 
 quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -217,6 +217,6 @@ def test_sequences_have_no_thirds(tmp_path):
         writer.add_targets(np.array([[0], [1]] * 3, np.uint8))
         ids = [f"w{i}" for i in range(6)]
         regions = pl.DataFrame({"id": ids, "chrom": ["chr1"] * 6, "start": range(0, 48, 8), "end": range(8, 56, 8)})
-        dataset = writer.finish(regions=regions.with_columns(strand=pl.lit(".")), target_names=["a"])
+        writer.finish(regions=regions.with_columns(strand=pl.lit(".")), target_names=["a"])
     with pytest.raises(InputError, match=r"has no published split \(give --split blocks"):
-        assign_split(dataset, "published")
+        assign_split(open_dataset(tmp_path / "d"), "published")
