@@ -455,7 +455,7 @@ def test_full_disk(verb, learned, made, tmp_path):
 
 def test_interrupted_training_of_windows_ends_with_the_same_weights(windows, tmp_path, regulome):
     """SIGINT in the middle, then --resume: the weights of a training that was left in peace."""
-    words = ["train", "deepbind", windows, *SPLIT, *SMALL, "--set", "training.epochs=400", "--set"]
+    words = ["train", "deepbind", windows, *SPLIT, *SMALL, "--set", "training.epochs=60", "--set"]
     words += ["training.early_stopping=0", "--set", "training.select=last"]
     out = tmp_path / "run"
     command = [sys.executable, "-c", "from regulome.cli import main; main()", *map(str, words), "--out", str(out)]
