@@ -7,9 +7,10 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from regulome.errors import InputError
+from regulome.records import read_record, validated
 
 #: The value of ``format`` in every manifest.
 FORMAT = "regulome-dataset"
@@ -189,23 +190,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             f"is not a dataset: it has no {MANIFEST}", file=folder, cure="make one with `regulome prepare`"
         )
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", file=path, cure="prepare the dataset again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise InputError(f"its format is {found!r}, expected {FORMAT!r}", file=path, cure="name a dataset folder")
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"the dataset has schema version {content.get('schema')!r}, this release reads version {SCHEMA}",
-            file=path,
-            cure="prepare the dataset again, or install the release that wrote it",
-        )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = f"{where}: {first['msg']}" if where else first["msg"]
-        raise InputError(problem, file=path, cure="prepare the dataset again") from None
+    again = "prepare the dataset again"
+    content = read_record(path, format=FORMAT, schema=SCHEMA, what="dataset", again=again)
+    return validated(Manifest, content, path, again=again)

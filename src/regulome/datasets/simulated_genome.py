@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from regulome.datasets.simulated_motifs import GAP, MOTIFS, PAIR, PAIRED, SINGLE, Motif, reverse_complement
+from regulome.datasets.simulated_motifs import GAP, MOTIFS, PAIR, PAIRED, SINGLE, Motif
+from regulome.genome.letters import reverse_complement
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -178,7 +179,7 @@ def _sites(rng: np.random.Generator, centres: Integers) -> tuple[pl.DataFrame, l
         original=pl.Series(np.where((changed >= 0) & reverse, 3 - original, original)),
     )
     order = np.argsort(begin)
-    letters = [reverse_complement(drawn[i][0][None])[0] if reverse[i] else drawn[i][0] for i in order.tolist()]
+    letters = [reverse_complement(drawn[i][0]) if reverse[i] else drawn[i][0] for i in order.tolist()]
     return table[order], letters
 
 

@@ -144,8 +144,3 @@ UNION = "DNase"
 #: The features, in the order of the files.
 FEATURES = (*(motif.name for motif in SINGLE), PAIRED, UNION)
 MOTIFS = (*SINGLE, *PAIR)
-
-
-def reverse_complement(codes: Bytes) -> Bytes:
-    """Turn rows of known letters [n, length] to the other strand."""
-    return 3 - codes[:, ::-1]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from regulome.datasets.simulated_genome import Integers, SimulatedGenome
-from regulome.datasets.simulated_motifs import FEATURES, GAP, PAIR, PAIRED, SINGLE, UNION, Motif, reverse_complement
-from regulome.genome.letters import decode
+from regulome.datasets.simulated_motifs import FEATURES, GAP, PAIR, PAIRED, SINGLE, UNION, Motif
+from regulome.genome.letters import decode, reverse_complement
 
 Bytes = npt.NDArray[np.uint8]
 

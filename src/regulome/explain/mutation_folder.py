@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from regulome.errors import InputError
+from regulome.records import read_record
 
 FORMAT = "regulome-mutagenesis"
 SCHEMA = 1
@@ -123,15 +123,6 @@ def open_mutagenesis(path: str | PathLike[str]) -> Mutagenesis:
     file = folder / INFO
     if not file.is_file():
         raise InputError(f"is no mutagenesis: it has no {INFO}", file=folder, cure="run regulome mutate")
-    try:
-        manifest = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", file=file, cure="run regulome mutate again") from None
-    found = (manifest.get("format"), manifest.get("schema")) if isinstance(manifest, dict) else (None, None)
-    if found != (FORMAT, SCHEMA):
-        raise InputError(
-            f"expected {FORMAT} schema {SCHEMA}, but got {found[0]} schema {found[1]}",
-            file=file,
-            cure="run regulome mutate again",
-        )
+    again = "run regulome mutate again"
+    manifest = read_record(file, format=FORMAT, schema=SCHEMA, what="mutagenesis", again=again)
     return Mutagenesis(folder, manifest)

@@ -15,7 +15,8 @@ from regulome.explain.chain import Strip
 from regulome.explain.chain_ends import End
 from regulome.explain.saturation import end_behind, network_of, parts_of
 from regulome.models.one_hot import OneHot
-from regulome.training.scorer import Scorer, evaluating, mean_log_odds, mean_output, other_strand
+from regulome.training.scorer import Scorer, evaluating, mean_log_odds, mean_output
+from regulome.training.strands import reverse_complement
 
 Floats = npt.NDArray[np.float32]
 #: A chain whose answer is further than this (relative to the largest output) from the model's own is not the model.
@@ -101,7 +102,7 @@ class SubstitutionScorer:
         """Give each member's outputs for each strand; nothing more once a model is not what it seemed."""
         strands = [(codes, position, letters)]
         if self.scorer.both_strands:
-            strands.append((other_strand(codes), codes.shape[1] - 1 - position, 3 - letters))
+            strands.append((reverse_complement(codes), codes.shape[1] - 1 - position, 3 - letters))
         for chain in self._chains:
             for strand, place, new in strands:
                 found = chain.outputs(strand, place, which, new, compare=compare and strand is codes)

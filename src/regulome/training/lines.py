@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +70,9 @@ class Line(ABC):
         """Fit the preprocessing on the training rows, where there is something to fit."""
 
     @abstractmethod
+    def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
+        """Choose what reads a dataset in batches, with the recipe's settings for it."""
+
     def batches(
         self,
         dataset: Dataset,
@@ -83,6 +87,16 @@ class Line(ABC):
         world_size: int = 1,
     ) -> OrderedBatches:
         """Read rows in batches: shuffled and augmented for ``training``, otherwise in order and as they are."""
+        return self.reader(inputs, training=training)(
+            dataset,
+            rows,
+            batch_size=batch_size,
+            shuffle=training,
+            seed=seed,
+            device=device,
+            rank=rank,
+            world_size=world_size,
+        )
 
     @abstractmethod
     def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
@@ -125,30 +139,8 @@ class _Marks(Line):
         preprocess: Any = predictor.preprocess
         preprocess.fit(batch.inputs for batch in Batches(dataset, rows, batch_size=_BLOCK))
 
-    def batches(
-        self,
-        dataset: Dataset,
-        rows: Rows,
-        inputs: InputSection,
-        *,
-        batch_size: int,
-        training: bool = False,
-        seed: int = 0,
-        device: torch.device | str | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> OrderedBatches:
-        return Batches(
-            dataset,
-            rows,
-            batch_size=batch_size,
-            shuffle=training,
-            seed=seed,
-            orient=inputs.orient,
-            device=device,
-            rank=rank,
-            world_size=world_size,
-        )
+    def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
+        return partial(Batches, orient=inputs.orient)
 
     def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
         if dataset.bins != info.bins or dataset.bin_size != info.bin_size:
@@ -198,33 +190,12 @@ class _Sequence(Line):
     def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
         """One-hot letters need no scaling."""
 
-    def batches(
-        self,
-        dataset: Dataset,
-        rows: Rows,
-        inputs: InputSection,
-        *,
-        batch_size: int,
-        training: bool = False,
-        seed: int = 0,
-        device: torch.device | str | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> OrderedBatches:
+    def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
         from regulome.datasets.sequence_batches import SequenceBatches
 
-        return SequenceBatches(
-            dataset,
-            rows,
-            batch_size=batch_size,
-            shuffle=training,
-            seed=seed,
-            reverse_complement=inputs.reverse_complement if training else "none",
-            shift=inputs.shift if training else 0,
-            device=device,
-            rank=rank,
-            world_size=world_size,
-        )
+        if not training:
+            return SequenceBatches
+        return partial(SequenceBatches, reverse_complement=inputs.reverse_complement, shift=inputs.shift)
 
     def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
         if dataset.length != info.length:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from regulome import storage
 from regulome.errors import InputError, RegulomeError
 from regulome.recipes.load import load_recipe, to_toml
 from regulome.recipes.schema import Recipe
+from regulome.records import flat
 from regulome.training import runs
 from regulome.training.fit import Fitted
 from regulome.training.plan import Plan
@@ -79,16 +80,9 @@ def check_same(folder: Path, plan: Plan) -> None:
 
 
 def _difference(before: Recipe, now: Recipe) -> str:
-    old, new = (_flat(recipe.model_dump()) for recipe in (before, now))
+    old, new = (flat(recipe.model_dump()) for recipe in (before, now))
     key = next(key for key in [*old, *new] if old.get(key) != new.get(key))
     return f"({key} {old.get(key)}, now {new.get(key)})"
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import polars as pl
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
@@ -27,6 +27,7 @@ from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
 from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
+from regulome.records import read_record, validated
 from regulome.training.build import new_predictor
 from regulome.training.lines import line_named
 
@@ -236,24 +237,8 @@ def read_info(folder: Path) -> RunInfo:
     file = folder / INFO
     if not file.is_file():
         raise InputError(f"is not a run: it has no {INFO}", file=folder, cure="make one with `regulome train`")
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", file=file, cure="train again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"is not the record of a run, expected format {FORMAT!r}", file=file)
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"the run has schema version {content.get('schema')!r}, this release reads version {SCHEMA}",
-            file=file,
-            cure="train again, or install the release that wrote it",
-        )
-    try:
-        return RunInfo.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {first['msg']}", file=file, cure="train again") from None
+    content = read_record(file, format=FORMAT, schema=SCHEMA, what="run", again="train again")
+    return validated(RunInfo, content, file, again="train again")
 
 
 def partial_folder(out: Path) -> Path:

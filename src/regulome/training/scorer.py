@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from regulome.errors import InputError
 from regulome.training.device import choose_device
 from regulome.training.runs import Run, open_run
+from regulome.training.strands import reverse_complement
 
 #: Windows per batch.
 BATCH_SIZE = 256
@@ -24,8 +25,6 @@ BATCH_SIZE = 256
 _CPU_BATCH = 64
 #: Further from 0, the probability of a logit or of its opposite is 0 in float32.
 _CERTAIN = 80.0
-#: Code of a letter → code of its complement: A C G T and unknown.
-_COMPLEMENT = (3, 2, 1, 0, 4)
 
 
 class Scorer:
@@ -159,7 +158,7 @@ class Scorer:
         """Give each member's output [b, targets] for each strand."""
         strands = [batch]
         if self.both_strands:
-            strands.append(other_strand(batch))
+            strands.append(reverse_complement(batch))
         for model in self.models:
             for strand in strands:
                 yield model(strand).float()
@@ -202,11 +201,6 @@ def mean_log_odds(outputs: Iterable[Tensor]) -> Tensor:
     given = [output.clamp(-_CERTAIN, _CERTAIN) for output in given]
     present, absent = (sum(torch.sigmoid(sign * output) for output in given) for sign in (1, -1))
     return torch.log(torch.as_tensor(present)) - torch.log(torch.as_tensor(absent))
-
-
-def other_strand(codes: Tensor) -> Tensor:
-    """Return the reverse complements of windows as codes, uint8 [n, length]."""
-    return torch.tensor(_COMPLEMENT, dtype=torch.uint8, device=codes.device)[codes.flip(1).int()]
 
 
 def _as_it_is(output: Tensor) -> Tensor:

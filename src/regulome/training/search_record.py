@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from regulome import storage
 from regulome.errors import InputError
 from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
+from regulome.records import flat, read_record, validated
 from regulome.training import runs
 from regulome.training.partial import write_text
 
@@ -220,25 +221,8 @@ def read_info(folder: Path) -> SearchInfo:
     file = folder / INFO
     if not file.is_file():
         raise InputError(f"is not a search: it has no {INFO}", file=folder, cure="make one with `regulome search`")
-    cure = "search again"
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", file=file, cure=cure) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"is not the record of a search, expected format {FORMAT!r}", file=file)
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"the search has schema version {content.get('schema')!r}, this release reads version {SCHEMA}",
-            file=file,
-            cure="search again, or use the release that wrote it",
-        )
-    try:
-        return SearchInfo.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {first['msg']}", file=file, cure=cure) from None
+    content = read_record(file, format=FORMAT, schema=SCHEMA, what="search", again="search again")
+    return validated(SearchInfo, content, file, again="search again")
 
 
 def check_same(folder: Path, before: SearchInfo, request: Mapping[str, Any]) -> None:
@@ -247,7 +231,7 @@ def check_same(folder: Path, before: SearchInfo, request: Mapping[str, Any]) -> 
     Raises:
         InputError: Recipe, dataset, split, space, sampler, metric, folds or seed differ.
     """
-    old, new = dict(_flat(before.request)), dict(_flat(json.loads(json.dumps(request))))
+    old, new = flat(before.request, " "), flat(json.loads(json.dumps(request)), " ")
     differs = next((key for key in [*new, *old] if old.get(key) != new.get(key)), None)
     if differs is None:
         return
@@ -255,11 +239,3 @@ def check_same(folder: Path, before: SearchInfo, request: Mapping[str, Any]) -> 
     raise InputError(
         f"was begun with another {differs}{values}", file=folder, cure="give the same, or start anew with --overwrite"
     )
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key} ")
-        else:
-            yield f"{prefix}{key}", value
