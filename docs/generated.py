@@ -16,13 +16,16 @@ VERBS = [
     ["check"],
     ["simulate", "expression"],
     ["simulate", "sequence"],
+    ["simulate", "language"],
     ["prepare", "expression"],
     ["prepare", "sequence"],
+    ["prepare", "language"],
     ["train"],
     ["search"],
     ["evaluate"],
     ["compare"],
     ["predict"],
+    ["sample"],
     ["variants"],
     ["explain"],
     ["mutate"],
@@ -74,6 +77,8 @@ def systems() -> str:
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:
+    if not sizes:
+        return "any text"
     if "marks" in sizes:
         return f"{sizes['marks']} marks × {sizes['bins']} bins"
     return f"{sizes['length']:,} bp, {sizes['targets']} feature" + ("s" if sizes["targets"] > 1 else "")

@@ -16,6 +16,7 @@ from regulome.cli import (
     prepare,
     profile,
     report,
+    sample,
     search,
     simulate,
     train,
@@ -31,11 +32,14 @@ FUNCTIONS = {
     mutate.command: "explain.mutate",
     predict.command: "catalog.predict",
     prepare.expression: "datasets.prepare_expression",
+    prepare.language: "datasets.prepare_language",
     prepare.sequence: "datasets.prepare_sequence",
     profile.command: "explain.profile",
     report.command: "report.report",
+    sample.command: "training.sample_text",
     search.command: "training.search",
     simulate.expression: "datasets.simulate_expression",
+    simulate.language: "datasets.simulate_language",
     simulate.sequence: "datasets.simulate_sequence",
     train.command: "training.train",
     variants.command: "explain.score_variants",
@@ -49,6 +53,8 @@ DEFAULTS = {(variants.command, "shifts"): (0,)}
 MORE = {
     "training.predict_regions": predict.command,
     "training.predict_tracks": predict.command,
+    "training.predict_surprise": predict.command,
+    "training.predict_text": predict.command,
     "datasets.prepare_published_sequence": prepare.sequence,
 }
 

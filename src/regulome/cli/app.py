@@ -30,6 +30,7 @@ from regulome.cli import (
     profile,
     recipes,
     report,
+    sample,
     search,
     simulate,
     train,
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 
 for module in (
-    *(models, recipes, check, train, search, evaluate, compare, predict, variants),
+    *(models, recipes, check, train, search, evaluate, compare, predict, sample, variants),
     *(explain, mutate, profile, report, demo),
 ):
     app.command(rich_help_panel=module.PANEL)(module.command)

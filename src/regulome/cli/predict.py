@@ -41,6 +41,9 @@ def command(
 
     A run on DNA predicts new places too: --bed with --genome, or --fasta, to a table; --genome alone to bigWig
     tracks, one for each feature (--out NAME.bw for one feature, a folder for several).
+
+    A model of genomes tells its surprise, in bits: of each letter of --genome as a bigWig track, or of each record of
+    --fasta as a table.
     """
     if bed is None and fasta is None and genome is None:
         from regulome.catalog import predict
@@ -62,6 +65,26 @@ def command(
         return
     if dataset is not None:
         raise InputError("a dataset was given together with --bed, --fasta or --genome", cure="give one of them")
+    if _reads_text(run):
+        _only("a run of another line", bed=bed, features=features, pad=pad, both_strands=both_strands is not None)
+        _only("a run of another line", regions=regions, stride=stride != 200, smooth=smooth)
+        _only("a dataset", split=split != "test")
+        _only("--bed", skip_invalid=skip_invalid)
+        if fasta is not None:
+            from regulome.training import predict_text
+
+            _only("--genome", chromosomes=chromosomes)
+            _only("a run of another line", genome=genome)
+            predict_text(run, fasta, out, device=device, overwrite=overwrite)
+        else:
+            from regulome.training import predict_surprise
+
+            assert genome is not None
+            predict_surprise(
+                run, genome, out, chromosomes=words(chromosomes) or None, device=device, overwrite=overwrite
+            )
+        print(out)
+        return
     if bed is not None or fasta is not None:
         from regulome.training import predict_regions
 
@@ -110,6 +133,13 @@ def command(
     )
     for track in tracks:
         print(track)
+
+
+def _reads_text(run: Path) -> bool:
+    """Say whether a run is a model of genomes; weights without a run are not."""
+    from regulome.training.runs import open_run
+
+    return run.is_dir() and open_run(run).info.line == "language"
 
 
 def _places(text: str) -> list[str] | None:

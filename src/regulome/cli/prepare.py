@@ -230,6 +230,40 @@ def sequence(
     print(dataset.path)
 
 
+@app.command(cls=ManyFiles)
+def language(
+    out: Out,
+    fasta: Annotated[
+        list[Path],
+        typer.Option(metavar="FILES...", help="FASTA (plain, gzip, bgzip) or 2bit; records are read in order."),
+    ] = [],  # noqa: B006
+    length: Annotated[int, typer.Option(help="Letters that one step of training reads.")] = 100,
+    block: Annotated[
+        int | None, typer.Option(help="Letters of a block, over which intervals are taken; default: at most 10,000.")
+    ] = None,
+    held_out: Annotated[float, typer.Option(help="Share of all letters, the last ones, that tests.")] = 0.1,
+    validation: Annotated[float, typer.Option(help="Share of all letters, those before, that validates.")] = 0.02,
+    strands: Annotated[
+        Literal["forward", "both"], typer.Option(help="Train on the text alone, or on its reverse complement too.")
+    ] = "forward",
+    overwrite: Overwrite = False,
+) -> None:
+    """The text of a genome in blocks, some of them held out; letters other than A, C, G, T are left out."""
+    from regulome.datasets import prepare_language
+
+    dataset = prepare_language(
+        _needed(fasta or None, "--fasta", "language"),
+        out,
+        length=length,
+        block=block,
+        held_out=held_out,
+        validation=validation,
+        strands=strands,
+        overwrite=overwrite,
+    )
+    print(dataset.path)
+
+
 def _needed(value: T | None, option: str, line: str = "expression") -> T:
     if value is None:
         raise InputError(f"{option} is missing", cure=f"see regulome prepare {line} --help")

@@ -37,6 +37,19 @@ def sequence(
     print(simulate_sequence(out, seed=seed, size=size, overwrite=overwrite))
 
 
+@app.command()
+def language(
+    out: Out,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 0,
+    size: Annotated[Literal["small", "medium"], typer.Option(help="How much genome.")] = "small",
+    overwrite: Overwrite = False,
+) -> None:
+    """Texts whose best possible perplexity is known: a repeat, random letters, and a genome of planted statistics."""
+    from regulome.datasets import simulate_language
+
+    print(simulate_language(out, seed=seed, size=size, overwrite=overwrite))
+
+
 @app.callback()
 def _lines() -> None:
     """Make a small world with planted truth."""
