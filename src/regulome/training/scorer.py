@@ -76,7 +76,7 @@ class Scorer:
         if task not in ("classification", "regression"):
             raise InputError(f"unknown task {task!r}", cure="give classification or regression")
         self.device = torch.device(device)
-        self.models = [_on(model, self.device) for model in models]
+        self.models = [on_device(model, self.device) for model in models]
         self.length = length
         self.target_names = list(target_names)
         self.task = task
@@ -207,7 +207,7 @@ def _as_it_is(output: Tensor) -> Tensor:
     return output
 
 
-def _on(model: nn.Module, device: torch.device) -> nn.Module:
+def on_device(model: nn.Module, device: torch.device) -> nn.Module:
     """Return the model itself where it is on the device, else a copy there."""
     places = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
     there = all(place.type == device.type and device.index in (None, place.index) for place in places)
