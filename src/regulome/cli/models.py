@@ -16,7 +16,7 @@ def command() -> None:
             m.title,
             m.line,
             m.inputs,
-            f"{m.parameters:,} ({' × '.join(_size(of, n) for of, n in m.sizes.items())})",
+            f"{m.parameters:,} ({' × '.join(_size(of, n) for of, n in m.sizes.items()) or 'any text'})",
             f"{m.paper.short}, {m.paper.venue}",
         )
         for m in list_models()

@@ -21,6 +21,7 @@ _FILES = (
     *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest"),
     *("deepsea", "danq", "basset", "deep_motif_dashboard"),
     *("deepbind", "bigru", "gru", "clockwork", "kmer"),
+    "char_networks",
 )
 
 # What a network of each kind of input is made with when its parameters are counted for the list, where its paper has
@@ -28,6 +29,7 @@ _FILES = (
 _SIZES: Mapping[str, Mapping[str, int]] = {
     "marks": {"marks": 5, "bins": 100},
     "sequence": {"length": 1000, "targets": 919},
+    "text": {},
 }
 
 
@@ -61,11 +63,11 @@ class ModelInfo:
         paper: Where it was published.
         line: The line of work: "expression", "sequence", "conservation" or "language".
         inputs: What goes in: "marks" is float32 [batch, mark, bin]; "sequence" is one-hot float32 [batch, 4, base],
-            the letters in the order A, C, G, T.
+            the letters in the order A, C, G, T; "text" is integer codes [batch, letter], 0 … 3 in that order.
         defaults: Every hyperparameter that has a default, and the default.
         parameters: Number of trainable parameters at ``sizes`` and the defaults.
         sizes: The sizes for which ``parameters`` holds, mostly the paper's: 5 marks × 100 bins, or windows of 1,000
-            bases and 919 targets.
+            bases and 919 targets; none for networks on text, which take any.
     """
 
     name: str
@@ -163,7 +165,9 @@ def create(name: str, **hyperparameters: Any) -> nn.Module:
     Returns:
         The network in training mode. Networks on marks take float32 [batch, mark, bin] and give [batch, 1]: the logit
         of "high", or the value where ``task="regression"``. Networks on sequences take one-hot float32
-        [batch, 4, length] and give [batch, targets]: a logit, or a value, of each target.
+        [batch, 4, length] and give [batch, targets]: a logit, or a value, of each target. Networks on text take codes
+        [batch, letter] and a state (None where the text begins), and give the logits of the letter after each,
+        [batch, letter, 4], and the state there.
 
     Raises:
         InputError: There is no such network, it has no such hyperparameter, or a value cannot be.
