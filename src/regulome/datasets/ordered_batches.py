@@ -92,6 +92,11 @@ class OrderedBatches(ABC):
         """Number of batches in an epoch, for this process."""
         return self._length
 
+    @property
+    def examples(self) -> int:
+        """Examples of an epoch, of all processes together."""
+        return self._places
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; a position that :meth:`load_state_dict` set in this same epoch is kept."""
         if epoch != self.epoch:

@@ -120,11 +120,11 @@ class Predictor(nn.Sequential):
     Where the network has attention, so has the predictor: ``hasattr(predictor, "attention")`` tells.
 
     Args:
-        preprocess: Fitted preprocessing of marks; for sequences what makes them one-hot.
+        preprocess: Fitted preprocessing of marks; for sequences what makes them one-hot; for texts nothing.
         network: The network.
     """
 
-    def __init__(self, preprocess: Preprocess | OneHot, network: nn.Module) -> None:
+    def __init__(self, preprocess: Preprocess | OneHot | nn.Identity, network: nn.Module) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.network = network

@@ -37,6 +37,7 @@ class ModelSection(Section):
 INPUT_KEYS = {
     "expression": ("transform", "scale", "orient"),
     "sequence": ("reverse_complement", "shift", "both_strands"),
+    "language": ("length", "carry_state"),
 }
 
 
@@ -65,15 +66,25 @@ class InputSection(Section):
     both_strands: bool = Field(
         default=False, description="sequences: predictions are the mean of the probabilities of both strands"
     )
+    length: int = Field(
+        default=0,
+        ge=0,
+        description="texts, in training: letters of a window, over which errors are propagated back; 0 = as prepared",
+    )
+    carry_state: bool = Field(
+        default=True,
+        description="texts, in training: a window goes on with the state that the one before it left; otherwise each "
+        "begins knowing nothing, and the windows are shuffled",
+    )
 
 
 class TrainingSection(Section):
     """How the network is fitted, and which of its states is kept."""
 
-    method: Literal["gradient", "scikit-learn", "full-batch"] = Field(
+    method: Literal["gradient", "scikit-learn", "full-batch", "counting"] = Field(
         default="gradient",
         description="gradient: steps of an optimiser; scikit-learn: the solver of a baseline on marks; full-batch: the "
-        "solver of a baseline on k-mers",
+        "solver of a baseline on k-mers; counting: one pass over a text, of a baseline that counts its words",
     )
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(default="adamw", description="optimiser")
     learning_rate: float = Field(default=1e-3, gt=0, description="learning rate; with one-cycle, its peak")
@@ -109,6 +120,12 @@ class TrainingSection(Section):
     schedule_epochs: int = Field(default=10, ge=1, description="epochs of the plan; see schedule")
     batch_size: int = Field(default=128, ge=1, description="examples per step and device")
     epochs: int = Field(default=20, ge=1, description="passes over the training part, at most")
+    letters: int = Field(
+        default=0,
+        ge=0,
+        description="texts: letters to read in training, over all epochs; a long text gets so many epochs as come "
+        "nearest, at least one; 0 = no limit",
+    )
     gradient_clip: float = Field(default=0.0, ge=0, description="largest norm of the gradient; 0 = no limit")
     gradient_clamp: float = Field(
         default=0.0, ge=0, description="largest absolute value of each element of the gradient; 0 = no limit"
@@ -127,7 +144,7 @@ class TrainingSection(Section):
     select: Literal["valid_auroc", "valid_auprc", "valid_loss", "last"] = Field(
         default="valid_auroc",
         description="which epoch is kept: highest validation AUROC or average precision, mean over the targets "
-        "(regression: highest Pearson correlation), lowest validation loss, or the last",
+        "(regression: highest Pearson correlation), lowest validation loss (of texts the only one), or the last",
     )
     precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
         default="32", description="number format: 32, bf16-mixed or 16-mixed"
@@ -179,4 +196,6 @@ class Recipe(Section):
             for key in keys if line != self.line else ():
                 if getattr(self.input, key) != InputSection.model_fields[key].default:
                     raise ValueError(f"input.{key} belongs to the line {line!r}: the recipe is of {self.line!r}")
+        if self.training.letters and self.line != "language":
+            raise ValueError(f"training.letters belongs to the line 'language': the recipe is of {self.line!r}")
         return self

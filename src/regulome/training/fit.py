@@ -24,6 +24,7 @@ from regulome.progress import progress
 from regulome.recipes.schema import Recipe
 from regulome.training import state
 from regulome.training.build import build_predictor
+from regulome.training.line import Memory
 from regulome.training.lines import line_named
 from regulome.training.loss import make_loss
 from regulome.training.optimizer import make_optimizer
@@ -105,7 +106,7 @@ class _Fit:
         self.regularization = Regularization(self.training, self.predictor.network)
         self.optimizer = make_optimizer(self.training, self.predictor)
         self.module, self.stepper = fabric.setup(self.predictor, self.optimizer)
-        line = line_named(job.recipe.line)
+        line = self.line = line_named(job.recipe.line)
         self.batches = line.batches(
             job.dataset,
             job.train,
@@ -117,13 +118,15 @@ class _Fit:
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
-        self.examples = len(job.train) * line.copies(job.recipe.input)
         if len(self.batches) == 0:
             raise InputError(f"{len(job.train)} training examples are too few for {fabric.world_size} devices")
+        epochs = line.epochs(job.recipe, job.dataset, self.batches)
+        self.training = self.training.model_copy(update={"epochs": epochs})
         self.loss = make_loss(self.training, job.dataset, job.train, fabric.device)
         self.schedule = Schedule(self.training, len(self.batches))
         self.epoch = self.step = self.samples = self.stale = 0
         self.loss_sum, self.loss_count, self.seconds = 0.0, 0, 0.0
+        self.memory: Memory = None
         self.best = _Best()
         self.history: list[Epoch] = []
         self.saved = time.monotonic()
@@ -152,13 +155,14 @@ class _Fit:
         world = self.fabric.world_size
         loss_sum = torch.tensor(self.loss_sum, dtype=torch.float64, device=_exact(self.fabric.device))
         self.module.train()
-        with progress(name, self.examples, "examples") as advance:
-            advance(done * self.training.batch_size * world)
+        with progress(name, self.batches.examples, "examples") as advance:
+            advance(done * self.batches.batch_size * world)
             for batch in self.batches:
                 rate = self.schedule.rate(self.step, self.samples)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
-                loss = self.loss(self.module(batch.inputs), batch.targets)
+                output, self.memory = self.line.step(self.module, batch.inputs, self.memory, self.job.recipe.input)
+                loss = self.loss(output, batch.targets)
                 self.stepper.zero_grad()
                 self.fabric.backward(self.regularization(loss))
                 if self.training.gradient_clamp:
@@ -178,7 +182,7 @@ class _Fit:
                 if self._due():
                     self.loss_sum, self.seconds = loss_sum.item(), time.monotonic() - begin
                     self._save(mid_epoch=True)
-        self.loss_sum, self.seconds = loss_sum.item(), time.monotonic() - begin
+        self.loss_sum, self.seconds, self.memory = loss_sum.item(), time.monotonic() - begin, None
 
     def _due(self) -> bool:
         """Say whether a point to resume from is due; the first process decides for all."""
@@ -233,15 +237,10 @@ class _Fit:
         return True
 
     def _save(self, *, mid_epoch: bool) -> None:
-        randomness = [state.random_state()]
-        if self.fabric.world_size > 1:
-            gathered: list[Any] = [None] * self.fabric.world_size
-            torch.distributed.all_gather_object(gathered, randomness[0])
-            sums: list[Any] = [None] * self.fabric.world_size
-            torch.distributed.all_gather_object(sums, (self.loss_sum, self.loss_count))
-            randomness = gathered
-        else:
-            sums = [(self.loss_sum, self.loss_count)]
+        memory = None if self.memory is None else [part.cpu() for part in self.memory]
+        randomness, sums, memories = zip(
+            *self._gathered((state.random_state(), [self.loss_sum, self.loss_count], memory)), strict=True
+        )
         self.saved = time.monotonic()
         if self.fabric.global_rank == 0:
             state.save_checkpoint(
@@ -254,18 +253,27 @@ class _Fit:
                     "samples": self.samples,
                     "stale": self.stale,
                     "seconds": self.seconds,
-                    "loss": [list(pair) for pair in sums],
+                    "loss": list(sums),
+                    "memory": list(memories),
                     "weights": self.predictor.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "schedule": self.schedule.state_dict(),
                     "precision": self.fabric.strategy.precision.state_dict(),
                     "best": {"score": self.best.score, "epoch": self.best.epoch, "weights": self.best.weights},
                     "history": self.history,
-                    "random": randomness,
+                    "random": list(randomness),
                 },
             )
         if self.fabric.world_size > 1:
             self.fabric.barrier()
+
+    def _gathered(self, mine: Any) -> list[Any]:
+        """What every process has here."""
+        if self.fabric.world_size == 1:
+            return [mine]
+        found: list[Any] = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(found, mine)
+        return found
 
     def _identity(self) -> dict[str, int]:
         return {"member": self.job.member, "seed": self.job.seed, "devices": self.fabric.world_size}
@@ -290,6 +298,8 @@ class _Fit:
         self.best = _Best(**saved["best"])
         rank = self.fabric.global_rank
         self.loss_sum, self.loss_count = saved["loss"][rank]
+        memory = saved.get("memory", {rank: None})[rank]
+        self.memory = None if memory is None else tuple(part.to(self.fabric.device) for part in memory)
         self.batches.load_state_dict({**self.batches.state_dict(), "epoch": self.epoch, "position": saved["position"]})
         state.set_random_state(saved["random"][rank])
         done = f" and {saved['position']:,} of {len(self.batches):,} steps" if saved["position"] else ""

@@ -7,15 +7,13 @@ batches, and how all this is said. :func:`line_named` is the one place where lin
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
@@ -24,95 +22,17 @@ from regulome.errors import InputError
 from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor, Preprocess
 from regulome.models.registry import create
+from regulome.models.text_predictor import TextPredictor
 from regulome.recipes.schema import InputSection, Recipe
+from regulome.training.line import Line, Memory, Rows, Task
 
 if TYPE_CHECKING:
     from regulome.training.runs import RunInfo
 
 logger = logging.getLogger(__name__)
 
-Rows = npt.NDArray[np.int64]
 # Examples that are looked at together while the input scaling is measured.
 _BLOCK = 4096
-
-
-class Line(ABC):
-    """One line of work.
-
-    Attributes:
-        unit: What an example is called.
-        batch_size: Examples of a batch when no gradients are kept: wide networks on long windows need much memory.
-    """
-
-    unit: str
-    batch_size: int
-
-    @abstractmethod
-    def sizes(self, dataset: Dataset) -> dict[str, int]:
-        """Sizes that a network for a dataset is made with."""
-
-    @abstractmethod
-    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
-        """The same, of a run."""
-
-    @abstractmethod
-    def record(self, dataset: Dataset) -> dict[str, Any]:
-        """What ``run.json`` keeps of a dataset's inputs and outputs."""
-
-    @abstractmethod
-    def predictor(
-        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
-    ) -> Predictor:
-        """Make a predictor with fresh weights, its preprocessing not fitted yet."""
-
-    @abstractmethod
-    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
-        """Fit the preprocessing on the training rows, where there is something to fit."""
-
-    @abstractmethod
-    def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
-        """Choose what reads a dataset in batches, with the recipe's settings for it."""
-
-    def batches(
-        self,
-        dataset: Dataset,
-        rows: Rows,
-        inputs: InputSection,
-        *,
-        batch_size: int,
-        training: bool = False,
-        seed: int = 0,
-        device: torch.device | str | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> OrderedBatches:
-        """Read rows in batches: shuffled and augmented for ``training``, otherwise in order and as they are."""
-        return self.reader(inputs, training=training)(
-            dataset,
-            rows,
-            batch_size=batch_size,
-            shuffle=training,
-            seed=seed,
-            device=device,
-            rank=rank,
-            world_size=world_size,
-        )
-
-    @abstractmethod
-    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
-        """Find what a run takes in a dataset: for each mark its position, None where nothing is to be reordered.
-
-        Raises:
-            InputError: The dataset is not one that the run can take.
-        """
-
-    @abstractmethod
-    def shape(self, info: RunInfo) -> str:
-        """Say in words what one example is."""
-
-    def copies(self, inputs: InputSection) -> int:
-        """How often each training example comes in an epoch."""
-        return 1
 
 
 class _Marks(Line):
@@ -210,8 +130,68 @@ class _Sequence(Line):
         features = len(info.target_names)
         return f"{info.length:,} bp × {features:,} feature{'s' * (features != 1)}"
 
-    def copies(self, inputs: InputSection) -> int:
-        return 2 if inputs.reverse_complement == "both" else 1
+
+class _Language(Line):
+    """Letters of a text: codes, uint8 [batch, letter]; the target of each is the letter after it."""
+
+    unit, batch_size = "blocks", 256
+
+    def sizes(self, dataset: Dataset) -> dict[str, int]:
+        return {}
+
+    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+        return {}
+
+    def record(self, dataset: Dataset) -> dict[str, Any]:
+        return {"length": dataset.length}
+
+    def predictor(
+        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+    ) -> Predictor:
+        return TextPredictor(create(recipe.model.name, **sizes, **hyperparameters))
+
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+        """Letters need no scaling."""
+
+    def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
+        from regulome.datasets.language_batches import LanguageBatches
+
+        carry = training and inputs.carry_state
+        return partial(LanguageBatches, length=inputs.length or None, carry=carry)
+
+    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+        """Any text can be read, whatever the length of its windows."""
+        return None
+
+    def shape(self, info: RunInfo) -> str:
+        return f"windows of {info.length:,} letters"
+
+    def task(self, dataset: Dataset) -> Task:
+        return "next-letter"
+
+    def check(self, recipe: Recipe, dataset: Dataset, parts: npt.NDArray[np.str_]) -> None:
+        if recipe.training.select not in ("valid_loss", "last"):
+            raise InputError(
+                f"training.select = {recipe.training.select} is of labels: a text has none",
+                cure="give valid_loss or last",
+            )
+
+    def examples(self, info: RunInfo, dataset: Dataset) -> str:
+        return f"{len(dataset):,} {self.unit} of {int(dataset.regions['letters'].sum()):,} letters"
+
+    def epochs(self, recipe: Recipe, dataset: Dataset, batches: OrderedBatches) -> int:
+        training = recipe.training
+        if not training.letters:
+            return training.epochs
+        each = batches.examples * (recipe.input.length or dataset.length)
+        epochs = max(1, min(training.epochs, round(training.letters / each)))
+        if epochs < training.epochs:
+            logger.info("%d epochs of %s letters (training.letters)", epochs, f"{each:,}")
+        return epochs
+
+    def step(self, module: nn.Module, inputs: Tensor, memory: Memory, settings: InputSection) -> tuple[Tensor, Memory]:
+        output, after = module(inputs, memory)
+        return output, tuple(part.detach() for part in after) if settings.carry_state else None
 
 
 def unknown_letter(network: nn.Module) -> float:
@@ -219,7 +199,7 @@ def unknown_letter(network: nn.Module) -> float:
     return float(getattr(network, "unknown", 0.0))
 
 
-_LINES: Mapping[str, Line] = {"expression": _Marks(), "sequence": _Sequence()}
+_LINES: Mapping[str, Line] = {"expression": _Marks(), "sequence": _Sequence(), "language": _Language()}
 
 
 def line_named(name: str) -> Line:

@@ -27,12 +27,11 @@ from regulome.training.build import new_predictor
 from regulome.training.device import choose_device, describe_device
 from regulome.training.lines import line_named
 from regulome.training.prediction import as_dataset
-from regulome.training.targets import summarize_targets
 
 logger = logging.getLogger(__name__)
 
-# Targets that a message names.
-_NAMED = 5
+# What these methods fit has no parameters that a gradient would move.
+_UNCOUNTED = ("scikit-learn", "counting")
 
 
 @dataclass(frozen=True)
@@ -109,20 +108,19 @@ def make_plan(
             file=data.path,
             cure="choose another recipe: `regulome recipes` lists them",
         )
-    if data.task not in ("classification", "regression"):
-        raise InputError("has no targets to learn", file=data.path, cure="prepare it with targets or labels")
     if devices > 1 and chosen.training.method != "gradient":
         raise InputError(f"{chosen.name} is fitted on one device", cure="leave --devices away")
     line = line_named(chosen.line)
+    task = line.task(data)
     parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
-    _check_targets(data, parts, chosen)
+    line.check(chosen, data, parts)
     parameters = count_parameters(chosen, data)
     first = chosen.training.seed
     info = runs.RunInfo(
         recipe=chosen.name,
         model=chosen.model.name,
         line=data.line,
-        task="classification" if data.task == "classification" else "regression",
+        task=task,
         target_names=data.target_names,
         **line.record(data),
         dataset=runs.DatasetRecord(path=str(data.path), checksum=data.checksum),
@@ -150,31 +148,6 @@ def _resolve(recipe: str | Path | Recipe, settings: Mapping[str, object] | Itera
     return Recipe.model_validate({**chosen.model_dump(), "training": {**chosen.training.model_dump(), "seed": seed}})
 
 
-def _check_targets(dataset: Dataset, parts: npt.NDArray[np.str_], recipe: Recipe) -> None:
-    """Refuse targets from which nothing can be learned, before any work; say which single ones teach nothing."""
-    for part in ("train", "valid"):
-        found = summarize_targets(dataset, np.flatnonzero(parts == part))
-        if not found.finite:
-            raise InputError(f"the {part} targets are not all finite numbers", file=dataset.path)
-        constant = found.constant
-        if len(constant) == 0:
-            continue
-        names = [dataset.target_names[place] for place in constant]
-        needed = part == "train" or dataset.task == "classification" or recipe.training.select.startswith("valid_au")
-        if needed and len(constant) == len(dataset.target_names):
-            raise InputError(
-                f"all {found.n:,} {part} examples have the same {names[0]}: {found.low[constant[0]]:g}",
-                file=dataset.path,
-                cure="choose another --split, or another target when preparing",
-            )
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        logger.warning(
-            "%s of %s targets have one value in all %s %s examples: %s%s",
-            *(f"{len(names):,}", f"{len(dataset.target_names):,}", f"{found.n:,}", part),
-            *(", ".join(names[:_NAMED]), more),
-        )
-
-
 def _versions() -> dict[str, str]:
     names = ("numpy", "torch", "lightning", "scikit-learn")
     versions = {name: importlib.metadata.version(name) for name in names}
@@ -186,8 +159,8 @@ def headline(plan: Plan) -> str:
     data, info = plan.dataset, plan.info
     line = line_named(info.line)
     members = f" × {len(info.members)} members" if len(info.members) > 1 else ""
-    counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method != "scikit-learn" else members
+    counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method not in _UNCOUNTED else members
     return (
-        f"{info.device} · dataset {data.path.name}: {len(data):,} {line.unit} × {line.shape(info)}"
+        f"{info.device} · dataset {data.path.name}: {line.examples(info, data)}"
         f" · {info.split} · model {info.model}{counted}"
     )

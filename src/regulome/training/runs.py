@@ -29,6 +29,7 @@ from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
 from regulome.records import read_record, validated
 from regulome.training.build import new_predictor
+from regulome.training.line import Task
 from regulome.training.lines import line_named
 
 FORMAT: Final = "regulome-run"
@@ -60,11 +61,11 @@ class RunInfo(BaseModel):
         recipe: Name of the recipe.
         model: Name of the network.
         line: Line of work.
-        task: ``"classification"`` or ``"regression"``.
+        task: ``"classification"``, ``"regression"``, or of a text ``"next-letter"``.
         marks: Names of the marks, in the order in which the network takes them.
         bins: Number of bins.
         bin_size: Width of a bin in base pairs.
-        length: Bases of a window, in the line of sequences.
+        length: Bases of a window, in the lines of sequences and texts.
         features: What each output is, in the line of sequences: name, cell, assay, treatment, group.
         target_names: Name of each output.
         dataset: The dataset; None for imported weights.
@@ -87,7 +88,7 @@ class RunInfo(BaseModel):
     recipe: str
     model: str
     line: str = "expression"
-    task: Literal["classification", "regression"]
+    task: Task
     marks: list[str] = Field(default_factory=list)
     bins: int = 0
     bin_size: int = 0
@@ -139,7 +140,8 @@ class Run:
     def models(self, device: str | torch.device = "cpu") -> list[Predictor]:
         """Load every member: inputs in, logit or value [batch, targets] out; in eval mode.
 
-        Inputs are raw marks [batch, mark, bin], or codes of letters uint8 [batch, base].
+        Inputs are raw marks [batch, mark, bin], or codes of letters uint8 [batch, base]. Members that predict the next
+        letter take and return a state, too: see :class:`regulome.models.text_predictor.TextPredictor`.
 
         Raises:
             InputError: Weights are missing, damaged, or of another architecture.

@@ -20,11 +20,16 @@ from regulome.training.lines import line_named
 from regulome.training.loss import Loss
 from regulome.training.multilabel import rank_features
 from regulome.training.strands import predict_batch
+from regulome.training.text_scores import block_bits
 
 logger = logging.getLogger(__name__)
 
 #: Scores that an epoch may have, and what people call them; the first of a task is the one that is told.
-SCORES = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson"}
+SCORES = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson", "perplexity": "perplexity"}
+# Those that history.csv has columns of: perplexity is exp of the loss.
+_COLUMNS = ("auroc", "auprc", "pearson")
+# A loss whose exponential is still a number.
+_LARGEST = 700.0
 
 #: Outputs (examples × targets) that are validated at most: 128 MB. Above that, every so manyth example is taken.
 VALID_OUTPUTS = 1 << 25
@@ -37,7 +42,7 @@ class Validation:
     Attributes:
         loss: Mean loss.
         scores: ``auroc`` and ``auprc``, or ``pearson``: mean over the targets on which it is defined; None where it is
-            defined on none.
+            defined on none. Of texts ``perplexity``.
     """
 
     loss: float
@@ -45,7 +50,7 @@ class Validation:
 
     def row(self) -> dict[str, float | None]:
         """Return the scores as columns of ``history.csv``; None for those of the other task."""
-        return {f"valid_{name}": self.scores.get(name) for name in SCORES}
+        return {f"valid_{name}": self.scores.get(name) for name in _COLUMNS}
 
     def value(self, select: str) -> float:
         """Return how good this is by the recipe's ``training.select``; more is better."""
@@ -68,6 +73,8 @@ def validate(
     Raises:
         InputError: The outputs are not finite numbers.
     """
+    if loss.task == "next-letter":
+        return _validate_text(fabric, predictor, dataset, rows)
     targets = dataset.targets.shape[1]
     rows = thinned(rows, targets)
     line = line_named(recipe.line)
@@ -109,6 +116,19 @@ def validate(
     weight = None if loss.positive_weight is None else loss.positive_weight.cpu()
     value = Loss(dataset.task, weight)(logits, torch.from_numpy(truth))
     return Validation(float(value), _scores(dataset.task, truth, predicted))
+
+
+def _validate_text(fabric: Any, predictor: nn.Module, dataset: Dataset, rows: npt.NDArray[np.int64]) -> Validation:
+    """Read blocks of a text, as they are read wherever a text is scored."""
+    predictor.eval()
+    share = rows[fabric.global_rank :: fabric.world_size]
+    found = block_bits([predictor], dataset, share, device=fabric.device, description="validating")
+    # On a device without float64 the sums would lose digits.
+    sums = torch.tensor([found.bits.sum(), found.letters.sum()], dtype=torch.float64)
+    if fabric.world_size > 1:
+        sums = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum")
+    value = math.log(2) * float(sums[0]) / float(sums[1]) if sums[1] else math.nan
+    return Validation(value, {"perplexity": math.exp(min(value, _LARGEST))})
 
 
 def thinned(rows: npt.NDArray[np.int64], targets: int) -> npt.NDArray[np.int64]:
