@@ -276,7 +276,8 @@ def _mixed(dataset: Dataset, parts: Assignment) -> bool:
 
 
 def _tell_mixed(dataset: Dataset, parts: Assignment, name: str) -> None:
-    if not _mixed(dataset, parts):
+    # Blocks of a text never share a letter.
+    if dataset.line == "language" or not _mixed(dataset, parts):
         return
     known = dataset.regions["chrom"] != UNKNOWN_CHROMOSOME
     if not known.any():

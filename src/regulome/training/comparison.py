@@ -18,6 +18,7 @@ from regulome.training.feature_comparison import PAIRS, Comparison, compare_feat
 from regulome.training.metrics import LESS_IS_BETTER, Floats
 from regulome.training.prediction import prediction_table
 from regulome.training.runs import PREDICTIONS, Run, open_run
+from regulome.training.text_evaluation import replicate_text
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ def compare(
 
     With several labels the means over features are compared, and intervals and p come from the infinitesimal
     jackknife instead (see :func:`regulome.training.evaluate`).
+
+    Blocks of texts are resampled alike, too; every letter counts alike.
 
     Raises:
         InputError: Fewer than two runs, another task or target, no common example, or other labels for the same ids.
@@ -54,11 +57,13 @@ def compare(
             )
     if len(first.target_names) > 1 and first.task == "classification":
         return compare_features(opened, names, split)
-    if len(first.target_names) != 1:
+    text = first.task == "next-letter"
+    if len(first.target_names) != 1 and not text:
         raise InputError(
             "runs with several outputs that are values are not compared", cure="compare their `evaluate --json`"
         )
-    target = first.target_names[0]
+    # What must be the same in all runs: of blocks of a text the number of letters that were scored.
+    target, true = ("letters", "letters") if text else (first.target_names[0], f"{first.target_names[0]}_true")
     tables = [_predictions(run, split) for run in opened]
     common = tables[0].select("id")
     for table in tables[1:]:
@@ -70,9 +75,9 @@ def compare(
         if count:
             logger.info("%s: %d of its examples are not in every run and are left out", name, count)
     aligned = [common.join(table, on="id", how="left", maintain_order="left") for table in tables]
-    truth = aligned[0][f"{target}_true"].to_numpy()
+    truth = aligned[0][true].to_numpy()
     for run, table in zip(opened[1:], aligned[1:], strict=True):
-        differ = np.flatnonzero(table[f"{target}_true"].to_numpy() != truth)
+        differ = np.flatnonzero(table[true].to_numpy() != truth)
         if len(differ):
             raise InputError(
                 f"{len(differ)} examples have another {target} than in {names[0]}, the first is "
@@ -81,7 +86,9 @@ def compare(
                 cure="compare runs on datasets with the same targets",
             )
     values = [
-        replicate(truth, table[target].to_numpy(), first.task, replicates=replicates, seed=seed, line=first.line)
+        replicate_text(table, replicates=replicates, seed=seed)
+        if text
+        else replicate(truth, table[target].to_numpy(), first.task, replicates=replicates, seed=seed, line=first.line)
         for table in aligned
     ]
     pairs = [

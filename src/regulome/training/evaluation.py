@@ -18,6 +18,7 @@ from regulome.training.multilabel import MANY
 from regulome.training.prediction import prediction_table
 from regulome.training.runs import PREDICTIONS, Run, open_run
 from regulome.training.scores import LabelledScores, evaluate_scores, labelled_scores
+from regulome.training.text_evaluation import evaluate_text
 
 # Resamples where outputs are many and values: 919 times a thousand would take hours.
 _FEW = 100
@@ -45,9 +46,10 @@ def evaluate(
     Returns:
         ``{"n": examples, METRIC: {"value", "low", "high"}, …}``. Classification has auroc, auprc (average precision),
         accuracy, f1, mcc (at probability 0.5), brier, ece (15 equally wide bins), in the line of sequences also
-        perplexity (exp of the mean cross-entropy); regression r2, pearson, spearman, mse. A metric that is not defined
-        has three None and a ``"reason"``. With several outputs the metrics are means over those on which they are
-        defined, and ``"outputs"`` has them for each output.
+        perplexity (exp of the mean cross-entropy); regression r2, pearson, spearman, mse. Texts have perplexity,
+        bits_per_base and accuracy over all scored ``"letters"``, with intervals over blocks, which ``n`` counts. A
+        metric that is not defined has three None and a ``"reason"``. With several outputs the metrics are means over
+        those on which they are defined, and ``"outputs"`` has them for each output.
 
         With more than 32 outputs a classification has auroc, auprc, f1, f1_tuned (at the threshold with the highest F1
         on the validation part), mcc, accuracy and perplexity: means over the features that have positives and
@@ -83,7 +85,12 @@ def evaluate_table(
     seed: int = 0,
     line: str = "expression",
 ) -> dict[str, Any]:
-    """Evaluate a table of predictions with the columns NAME and NAME_true; returns what :func:`evaluate` does."""
+    """Evaluate a table of predictions with the columns NAME and NAME_true; returns what :func:`evaluate` does.
+
+    Tables of texts have ``letters``, ``bits`` and ``accuracy`` of blocks instead.
+    """
+    if task == "next-letter":
+        return evaluate_text(table, replicates=replicates, seed=seed)
     missing = [name for name in names if f"{name}_true" not in table.columns]
     if missing:
         raise InputError(

@@ -185,7 +185,7 @@ def metrics_of(task: str, line: str) -> dict[str, Metric]:
 
 
 #: Metrics of which less is better.
-LESS_IS_BETTER = frozenset({"brier", "ece", "mse", "perplexity", "cross_entropy"})
+LESS_IS_BETTER = frozenset({"brier", "ece", "mse", "perplexity", "bits_per_base", "cross_entropy"})
 
 #: Why a metric may have no value.
 WHY_UNDEFINED = {

@@ -22,6 +22,7 @@ from regulome.training.device import choose_device
 from regulome.training.lines import line_named
 from regulome.training.runs import Run, RunInfo, open_run
 from regulome.training.strands import predict_batch
+from regulome.training.text_evaluation import text_columns
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,8 @@ def prediction_table(
 
     Returns:
         One row per example: ``chrom, start, end, strand, id, split``, then for each output ``NAME`` (probability of
-        "high", or value) and ``NAME_true`` where the dataset has targets of the same task.
+        "high", or value) and ``NAME_true`` where the dataset has targets of the same task. Blocks of texts have
+        ``letters`` (scored), ``bits`` per letter, ``perplexity`` and ``accuracy``.
 
     Raises:
         InputError: The dataset lacks a mark, has other bins, or nothing in this part.
@@ -165,18 +167,49 @@ def prediction_table(
     order = match_marks(run.info, data)
     rows, parts = select_rows(run, data, split)
     where = choose_device(device)
+    return tabulate(run, data, rows, parts, mark_order=order, batch_size=batch_size, device=where)
+
+
+def tabulate(
+    run: Run,
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    parts: Sequence[str],
+    *,
+    mark_order: Sequence[int] | None = None,
+    batch_size: int | None = None,
+    device: torch.device,
+) -> pl.DataFrame:
+    """Predict some rows as a table; the run's few outputs, or how well it foresees the letters of blocks.
+
+    Args:
+        run: The run.
+        dataset: A dataset that it takes.
+        rows: The rows.
+        parts: For each the part it is in.
+        mark_order: See :func:`predict_dataset`.
+        batch_size: See :func:`predict_dataset`.
+        device: Where to compute.
+
+    Returns:
+        What :func:`prediction_table` does.
+    """
+    models = run.models(device)
+    if run.info.task == "next-letter":
+        columns = text_columns(models, dataset, rows, device=device)
+        return as_rows(dataset, rows, parts).with_columns(columns)
     values = predict_dataset(
-        run.models(where),
-        data,
+        models,
+        dataset,
         rows,
         task=run.info.task,
-        mark_order=order,
+        mark_order=mark_order,
         orient=run.recipe.input.orient,
         both_strands=run.recipe.input.both_strands,
         batch_size=batch_size,
-        device=where,
+        device=device,
     )
-    return as_table(run.info, data, rows, parts, values)
+    return as_table(run.info, dataset, rows, parts, values)
 
 
 def as_table(

@@ -23,10 +23,17 @@ from regulome.training.fit import FitJob, Fitted, fit
 from regulome.training.launch import launch
 from regulome.training.multilabel import MANY
 from regulome.training.plan import Plan, headline, make_plan
-from regulome.training.prediction import as_rows, as_table, predict_dataset
+from regulome.training.prediction import as_rows, tabulate
 from regulome.training.scores import keep_features, write_scores
 
 logger = logging.getLogger(__name__)
+
+# The metric that is told at the end: its name, its word, and its decimals.
+_TOLD = {
+    "classification": ("auroc", "AUROC", 4),
+    "regression": ("pearson", "Pearson", 4),
+    "next-letter": ("perplexity", "perplexity", 3),
+}
 
 
 def train(
@@ -120,6 +127,10 @@ def fit_job(job: FitJob, device: torch.device, devices: int = 1) -> tuple[Fitted
         from regulome.training.kmer_baseline import fit_kmer
 
         return fit_kmer(job)
+    if job.recipe.training.method == "counting":
+        from regulome.training.text_baselines import fit_counting
+
+        return fit_counting(job)
     return launch(fit, job, device=device, devices=devices, precision=job.recipe.training.precision), {}
 
 
@@ -138,16 +149,7 @@ def finish(plan: Plan, folder: Path) -> None:
         else:
             metrics = evaluate(run, plan.dataset)
     else:
-        values = predict_dataset(
-            run.models(plan.device),
-            plan.dataset,
-            rows,
-            task=info.task,
-            orient=plan.recipe.input.orient,
-            both_strands=plan.recipe.input.both_strands,
-            device=plan.device,
-        )
-        table = as_table(info, plan.dataset, rows, parts, values)
+        table = tabulate(run, plan.dataset, rows, parts, device=plan.device)
         table.write_parquet(folder / runs.PREDICTIONS)
         tested = table.filter(pl.col("split") == "test")
         metrics = evaluate_table(tested, info.target_names, info.task, line=info.line)
@@ -157,12 +159,12 @@ def finish(plan: Plan, folder: Path) -> None:
 
 
 def _tell(run: runs.Run) -> None:
-    name, word = ("auroc", "AUROC") if run.info.task == "classification" else ("pearson", "Pearson")
+    name, word, digits = _TOLD[run.info.task]
     found = run.metrics()[name]
     if found["value"] is None:
         logger.info("test %s is not defined: it %s", word, found["reason"])
         return
     logger.info(
-        "test %s %.4f (95 %% interval %.4f to %.4f) · %.0f s of training · %s",
-        *(word, found["value"], found["low"], found["high"], run.info.seconds, run.path),
+        "test %s %.*f (95 %% interval %.*f to %.*f) · %.0f s of training · %s",
+        *(word, digits, found["value"], digits, found["low"], digits, found["high"], run.info.seconds, run.path),
     )
