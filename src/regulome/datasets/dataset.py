@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from regulome import storage
+from regulome.datasets.language_layout import check_text
 from regulome.datasets.manifest import ArrayEntry, Manifest, TargetsEntry, read_manifest
 from regulome.datasets.sequence_layout import FEATURE_COLUMNS, check_sequences
 from regulome.errors import InputError
@@ -62,6 +63,9 @@ class Dataset:
             arrays = f"windows of {self.length:,} letters ({letters:,} stored), {features:,} feature" + "s" * (
                 features != 1
             )
+        elif self.line == "language":
+            letters = self.manifest.inputs["letters"].bases or 0
+            arrays = f"blocks of a text of {letters:,} letters, read {self.length:,} at a time"
         else:
             arrays = "; ".join(
                 f"{name} {' × '.join(f'{length:,}' for length in entry.shape)} ({entry.dtype})"
@@ -109,14 +113,14 @@ class Dataset:
 
     @property
     def length(self) -> int:
-        """Letters of the window of an example of sequence."""
-        entry = self.manifest.inputs.get("start") if self.line == "sequence" else None
+        """Letters of the window of an example of sequence; of a text, the letters that are read at a time."""
+        entry = self.manifest.inputs.get({"sequence": "start", "language": "block"}.get(self.line, ""))
         if entry is None or entry.length is None:
             raise InputError(
                 f"a dataset of the line {self.line!r} has no sequences: its inputs are "
                 f"{', '.join(self.manifest.inputs)}",
                 file=self.path,
-                cure="use a dataset that `regulome prepare sequence` made",
+                cure="use a dataset that `regulome prepare sequence` or `regulome prepare language` made",
             )
         return entry.length
 
@@ -184,6 +188,8 @@ def open_dataset(path: str | os.PathLike[str], *, verify: bool = False) -> Datas
     regions = _read_regions(folder / manifest.regions.file, manifest.examples)
     if manifest.line == "sequence":
         check_sequences(folder, manifest, inputs)
+    if manifest.line == "language":
+        check_text(folder, manifest, inputs)
     dataset = Dataset(folder, manifest, regions, inputs, targets)
     if verify:
         dataset.verify()

@@ -64,9 +64,11 @@ class ArrayEntry(FileEntry):
         mark: Names along the axis ``"mark"``, when there is one.
         bin_size: Width of a step along the axis ``"bin"`` in base pairs, when there is one.
         unit: What a value means: ``"reads"`` for counts, ``"signal"`` otherwise.
-        bases: Letters that the input ``"letters"`` of sequences holds.
-        length: Letters of an example's window, at the input ``"start"`` of sequences.
-        margin: Letters on both sides of every window that belong to it, there too.
+        bases: Letters that the input ``"letters"`` of sequences or of a text holds.
+        length: Letters of an example's window, at the input ``"start"`` of sequences; letters that a model of a text
+            reads at a time, at the input ``"block"``.
+        margin: Letters on both sides of every window of sequences that belong to it, there too.
+        strands: Which strands of a text are learned from, at the input ``"block"``.
     """
 
     axes: list[str] = Field(min_length=1)
@@ -78,6 +80,7 @@ class ArrayEntry(FileEntry):
     bases: int | None = Field(default=None, ge=0)
     length: int | None = Field(default=None, gt=0)
     margin: int | None = Field(default=None, ge=0)
+    strands: Literal["forward", "both"] | None = None
 
     @model_validator(mode="after")
     def _axes_agree(self) -> ArrayEntry:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from regulome.datasets.dataset import Dataset
-from regulome.genome.letters import UNKNOWN
+from regulome.genome.letters import UNKNOWN, turn_row, unpack_row
 
 Codes = npt.NDArray[np.uint8]
 
@@ -104,42 +104,12 @@ def _decode(
             row[:] = UNKNOWN
         if high <= low:
             continue
-        position, end = begin + low, begin + high
-        k = low
-        while position < end and position & 3:
-            row[k] = (letters[position >> 2] >> ((position & 3) << 1)) & 3
-            position += 1
-            k += 1
-        whole = (end - position) >> 2
-        first = position >> 2
-        for b in range(whole):
-            byte = letters[first + b]
-            row[k + 4 * b] = byte & 3
-            row[k + 4 * b + 1] = (byte >> 2) & 3
-            row[k + 4 * b + 2] = (byte >> 4) & 3
-            row[k + 4 * b + 3] = byte >> 6
-        position += 4 * whole
-        k += 4 * whole
-        while position < end:
-            row[k] = (letters[position >> 2] >> ((position & 3) << 1)) & 3
-            position += 1
-            k += 1
+        end = begin + high
+        unpack_row(letters, begin + low, row[low:high])
         run = np.searchsorted(run_ends, begin + low, side="right")
         while run < len(run_starts) and run_starts[run] < end:
             for p in range(max(run_starts[run], begin + low), min(run_ends[run], end)):
                 row[p - begin] = UNKNOWN
             run += 1
         if turned[i]:
-            _reverse_complement(row)
-
-
-@njit(cache=True, nogil=True)
-def _reverse_complement(row: Any) -> None:
-    n = len(row)
-    for k in range(n // 2):
-        left, right = row[k], row[n - 1 - k]
-        row[k] = right if right == UNKNOWN else 3 - right
-        row[n - 1 - k] = left if left == UNKNOWN else 3 - left
-    if n & 1:
-        middle = row[n // 2]
-        row[n // 2] = middle if middle == UNKNOWN else 3 - middle
+            turn_row(row)

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from regulome.datasets.manifest import Task
+from regulome.datasets.packed_letters import PackedLetters
 from regulome.datasets.writer import DatasetWriter, write_dataset
-from regulome.genome.letters import UNKNOWN, pack
+from regulome.genome.letters import UNKNOWN
 
 if TYPE_CHECKING:
     from regulome.genome.sequence import Genome
@@ -77,12 +78,9 @@ class SequenceWriter:
         self.sources, self.parameters = writer.sources, writer.parameters
         self._writer = writer
         self._task = task
-        self._letters = writer.grow_input("letters", axes=["byte"], dtype=np.uint8)
+        self._letters = PackedLetters(writer.grow_input("letters", axes=["byte"], dtype=np.uint8))
         self._starts = writer.grow_input("start", axes=["example"], dtype=np.int64, length=length, margin=margin)
         self._targets: Any = None
-        self._rest = np.empty(0, np.uint8)
-        self._bases = 0
-        self._runs: list[npt.NDArray[np.int64]] = []
 
     def __len__(self) -> int:
         """Examples so far."""
@@ -97,11 +95,11 @@ class SequenceWriter:
         width = self.length + 2 * self.margin
         if codes.ndim != 2 or codes.shape[1] != width:
             raise ValueError(f"windows of shape {codes.shape}, expected [n, {width}]")
-        starts = self._bases + self.margin + np.arange(len(codes), dtype=np.int64) * width
+        starts = self._letters.bases + self.margin + np.arange(len(codes), dtype=np.int64) * width
         self._starts.append(starts)
         rows = max(1, BLOCK // width)
         for first in range(0, len(codes), rows):
-            self._append(np.ascontiguousarray(codes[first : first + rows]).reshape(-1))
+            self._letters.append(np.ascontiguousarray(codes[first : first + rows]).reshape(-1))
 
     def add_genome_windows(self, genome: Genome, chromosome: str, starts: npt.NDArray[np.int64]) -> None:
         """Add windows of one chromosome; where those of one call overlap, their letters are stored once.
@@ -120,12 +118,12 @@ class SequenceWriter:
         highs = lows + self.length + 2 * self.margin
         first = np.flatnonzero(np.r_[True, lows[1:] > highs[:-1]])
         piece_lows, piece_highs = lows[first], highs[np.r_[first[1:] - 1, len(highs) - 1]]
-        offsets = self._bases + np.cumsum(piece_highs - piece_lows) - (piece_highs - piece_lows)
+        offsets = self._letters.bases + np.cumsum(piece_highs - piece_lows) - (piece_highs - piece_lows)
         piece = np.searchsorted(piece_lows, starts - self.margin, side="right") - 1
         self._starts.append(offsets[piece] + starts - piece_lows[piece])
         codes = genome.codes(chromosome)
         for low, high in _batched(piece_lows, piece_highs):
-            self._append(_cut(codes, low, high))
+            self._letters.append(_cut(codes, low, high))
 
     def add_targets(self, targets: npt.NDArray[Any]) -> None:
         """Add the targets of the next examples, independently of when their windows are added.
@@ -161,42 +159,14 @@ class SequenceWriter:
         if self._targets is not None:
             rows = features.to_dicts() if isinstance(features, pl.DataFrame) else features
             self._writer.describe_targets(target_names, rule or {}, rows)
-        if len(self._rest):
-            packed, runs = pack(self._rest)
-            self._letters.append(packed)
-            self._note(runs, self._bases - len(self._rest))
-        unknown = self._writer.add_input("unknown", axes=["run", "edge"], shape=(_count(self._runs), 2), dtype=np.int64)
-        if self._runs:
-            unknown[:] = np.concatenate(self._runs)
-        self._writer.describe_input("letters", bases=self._bases)
+        self._letters.finish()
+        runs = self._letters.unknown.joined()
+        unknown = self._writer.add_input("unknown", axes=["run", "edge"], shape=runs.shape, dtype=np.int64)
+        unknown[:] = runs
+        self._writer.describe_input("letters", bases=self._letters.bases)
         self._writer.set_regions(regions)
         self.sources.extend(dict(record) for record in sources)
         self.parameters.update(parameters or {})
-
-    def _append(self, codes: Codes) -> None:
-        """Add letters at the end; up to three of them wait for the rest of their byte."""
-        together = np.concatenate([self._rest, codes]) if len(self._rest) else codes
-        whole = len(together) // 4 * 4
-        packed, runs = pack(together[:whole])
-        self._letters.append(packed)
-        self._note(runs, self._bases - len(self._rest))
-        self._rest = together[whole:].copy()
-        self._bases += len(codes)
-
-    def _note(self, runs: npt.NDArray[np.int64], offset: int) -> None:
-        """Keep runs of unknown letters, joined with the last one where they touch."""
-        if not len(runs):
-            return
-        runs = runs + offset
-        if self._runs and self._runs[-1][-1, 1] == runs[0, 0]:
-            self._runs[-1][-1, 1] = runs[0, 1]
-            runs = runs[1:]
-        if len(runs):
-            self._runs.append(runs)
-
-
-def _count(runs: Sequence[npt.NDArray[np.int64]]) -> int:
-    return sum(map(len, runs))
 
 
 def _batched(lows: npt.NDArray[np.int64], highs: npt.NDArray[np.int64]) -> Iterator[tuple[Any, Any]]:

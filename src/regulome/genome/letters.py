@@ -227,10 +227,46 @@ def pack(codes: npt.ArrayLike) -> tuple[Codes, npt.NDArray[np.int64]]:
 
 
 @njit(cache=True, nogil=True)
+def unpack_row(packed: Any, position: Any, row: Any) -> None:
+    """Fill ``row`` with the letters from ``position`` on, whatever runs of unknown ones there are."""
+    end = position + len(row)
+    k = 0
+    while position < end and position & 3:
+        row[k] = (packed[position >> 2] >> ((position & 3) << 1)) & 3
+        position += 1
+        k += 1
+    whole = (end - position) >> 2
+    first = position >> 2
+    for b in range(whole):
+        byte = packed[first + b]
+        row[k + 4 * b] = byte & 3
+        row[k + 4 * b + 1] = (byte >> 2) & 3
+        row[k + 4 * b + 2] = (byte >> 4) & 3
+        row[k + 4 * b + 3] = byte >> 6
+    position += 4 * whole
+    k += 4 * whole
+    while position < end:
+        row[k] = (packed[position >> 2] >> ((position & 3) << 1)) & 3
+        position += 1
+        k += 1
+
+
+@njit(cache=True, nogil=True)
+def turn_row(row: Any) -> None:
+    """Replace codes by those of the other strand, read in its own direction."""
+    n = len(row)
+    for k in range(n // 2):
+        left, right = row[k], row[n - 1 - k]
+        row[k] = right if right == UNKNOWN else 3 - right
+        row[n - 1 - k] = left if left == UNKNOWN else 3 - left
+    if n & 1:
+        middle = row[n // 2]
+        row[n // 2] = middle if middle == UNKNOWN else 3 - middle
+
+
+@njit(cache=True, nogil=True)
 def _unpack(packed: Any, runs: Any, start: Any, codes: Any) -> None:
-    for i in range(len(codes)):
-        base = start + i
-        codes[i] = (packed[base >> 2] >> np.uint8(2 * (base & 3))) & np.uint8(3)
+    unpack_row(packed, start, codes)
     end = start + len(codes)
     # The first run that ends after the start.
     low, high = 0, len(runs)

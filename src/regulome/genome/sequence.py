@@ -216,14 +216,25 @@ def open_genome(path: str | os.PathLike[str]) -> Genome:
             sequence, or a letter is not DNA; or the cache cannot be written.
     """
     path = existing_file(path)
-    genome = Genome(path, map_codes(path, lambda: _read(path)))
+    genome = Genome(path, map_codes(path, lambda: open_letters(path)))
     stale = stale_index(path, genome.lengths)
     if stale:
         logger.warning(f"{path.name}: {stale} (make it again with `samtools faidx`)")
     return genome
 
 
-def _read(path: Path) -> Reader:
+def open_letters(path: Path) -> Reader:
+    """Open a genome's file to be read through once, in bounded memory.
+
+    Args:
+        path: FASTA, plain or compressed with gzip, or 2bit.
+
+    Returns:
+        Its codes in pieces, each overwritten by the next; and what gives names and offsets when those are through.
+
+    Raises:
+        InputError: It is no such file (FASTA says so while it is read).
+    """
     if is_two_bit(path):
         packed = TwoBit(path)
         return packed, packed.finish
