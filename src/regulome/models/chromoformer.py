@@ -1,0 +1,306 @@
+"""Chromoformer: three transformers that read a promoter, its pairs with distal regions, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from regulome.errors import InputError
+from regulome.models.chromoformer_attention import (
+    BinLayer,
+    Bins,
+    Neighbourhood,
+    RegulationLayer,
+    neighbourhood,
+    slot_codes,
+)
+from regulome.models.hyperparameters import Task, check_count, check_counts, check_task
+from regulome.models.regions import RegionBatch
+from regulome.models.registry import Paper
+
+PAPER = Paper(
+    "Lee D, Yang J, Kim S",
+    "Learning the histone codes with large genomic windows and three-dimensional chromatin interactions using "
+    "transformer",
+    "Nature Communications 13:6678",
+    2022,
+    "10.1038/s41467-022-34152-5",
+)
+
+
+class _Transformer(nn.Module):
+    """A stack of layers under the published name ``transformer.layers``."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.transformer = nn.ModuleDict({"layers": nn.ModuleList(layers)})
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        return list(self.transformer["layers"].children())
+
+
+class Embedding(_Transformer):
+    """Promoter's bins to the token in its middle: one layer of self-attention, of which the middle's query is kept.
+
+    Args:
+        marks: Number of marks.
+        width: Length of a token.
+        heads: Heads.
+        hidden: Hidden units of the feed-forward part.
+    """
+
+    def __init__(self, marks: int, width: int, heads: int, hidden: int) -> None:
+        super().__init__([BinLayer(width, heads, hidden, joint=True)])
+        self.lin_proj = nn.Linear(marks, width, bias=False)
+
+    def forward(self, bins: Bins, middle: int) -> tuple[Tensor, list[Tensor]]:
+        """Return tokens [region, width] and each layer's weights [region, head, slot].
+
+        Args:
+            bins: The promoters.
+            middle: Index of the middle slot among those of ``bins``.
+        """
+        projection = self.lin_proj.weight
+        x = bins.features[:, middle] @ projection.T + bins.codes[middle]
+        (layer,) = self.layers
+        attention: nn.Module = layer.self_att  # type: ignore[assignment]
+        x, weights = layer(x, attention.look(x, projection, bins.codes), bins, projection)  # type: ignore[operator]
+        return x, [weights]
+
+
+class PairwiseInteraction(_Transformer):
+    """Promoter's token to a token for each of its pCREs, into whose bins it looks.
+
+    Args:
+        marks: Number of marks.
+        width: Length of a token.
+        heads: Heads.
+        hidden: Hidden units of the feed-forward parts.
+        layers: Number of layers.
+    """
+
+    def __init__(self, marks: int, width: int, heads: int, hidden: int, layers: int) -> None:
+        super().__init__([BinLayer(width, heads, hidden, joint=False) for _ in range(layers)])
+        self.lin_proj_p = nn.Linear(width, width, bias=False)
+        self.lin_proj_pcre = nn.Linear(marks, width, bias=False)
+
+    def forward(self, promoters: Tensor, gene: Tensor, bins: Bins) -> tuple[Tensor, list[Tensor]]:
+        """Return tokens [pCRE, width] and each layer's weights [pCRE, head, slot].
+
+        Args:
+            promoters: Tokens [gene, width].
+            gene: int64 [pCRE], which gene each belongs to.
+            bins: The pCREs.
+        """
+        projection = self.lin_proj_pcre.weight
+        x: Tensor = self.lin_proj_p(promoters)
+        maps = []
+        for depth, layer in enumerate(self.layers):
+            marks, slots = layer.self_att.look(x, projection, bins.codes)  # type: ignore[operator, union-attr]
+            if depth == 0:
+                # Until here all pCREs of a gene have the same query.
+                x, marks, slots = (value.index_select(0, gene) for value in (x, marks, slots))
+            x, weights = layer(x, (marks, slots), bins, projection)
+            maps.append(weights)
+        return x, maps
+
+
+class Regulation(_Transformer):
+    """All tokens of a gene to the promoter's.
+
+    Args:
+        width: Length of a token.
+        heads: Heads.
+        inner: Channels of all heads together.
+        hidden: Hidden units of the feed-forward parts.
+        layers: Number of layers.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int, hidden: int, layers: int) -> None:
+        super().__init__([RegulationLayer(width, heads, inner, hidden) for _ in range(layers)])
+
+    def forward(self, x: Tensor, near: Neighbourhood) -> Tensor:
+        """Map tokens [B + P, width], promoters first, to the promoters' tokens [B, width]."""
+        *layers, last = self.layers
+        for layer in layers:
+            x, _ = layer(x, near)
+        answer: Tensor = last.promoters(x, near)  # type: ignore[operator]
+        return answer
+
+    def weights(self, x: Tensor, near: Neighbourhood) -> list[Tensor]:
+        """Return each layer's weights [B, head, T, T] for the same tokens."""
+        maps = []
+        for layer in self.layers:
+            x, weights = layer(x, near)
+            maps.append(weights)
+        return maps
+
+
+class Chromoformer(nn.Module):
+    """Histone marks at the promoter and at the regions that touch it in 3D, at several resolutions (Lee et al. 2022).
+
+    For each resolution by itself: the *embedding* makes a token of the promoter's bins, the *pairwise interaction* one
+    of each pCRE's bins, the *regulation* transformer lets them see each other, with the interaction frequency in the
+    promoter's scores. The promoter's tokens of all resolutions, before and after the regulation added, make the answer.
+    A gene may have any number of pCREs, also none; the published data have up to 8.
+
+    The published network has 5,342,672 parameters, 1,086 of which take no part in anything; ours has the other
+    5,341,586, under the same names. It gives the same answers and the same gradients from a small part of the
+    operations: see :mod:`regulome.models.chromoformer_attention`.
+
+    Args:
+        marks: Number of histone marks (or other tracks).
+        task: "classification" or "regression".
+        resolutions: Bases of a bin, one after the other; the head reads them in this order.
+        window: Bases of the window that all bins lie in; it has ⌈window / resolution⌉ slots.
+        width: Length of a token, even.
+        head: Hidden units of the head.
+        embedding: Heads and hidden units of the embedding's one layer.
+        pairwise: Layers, heads and hidden units of the pairwise interaction.
+        regulation: Layers, heads, channels of all heads together, and hidden units of the regulation transformer.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        marks: int,
+        *,
+        task: Task = "classification",
+        resolutions: Sequence[int] = (2000, 500, 100),
+        window: int = 40_000,
+        width: int = 128,
+        head: int = 128,
+        embedding: Sequence[int] = (2, 128),
+        pairwise: Sequence[int] = (2, 2, 256),
+        regulation: Sequence[int] = (6, 8, 256, 256),
+    ) -> None:
+        super().__init__()
+        check_count("marks", marks)
+        check_task(task)
+        self.resolutions = check_counts("resolutions", resolutions)
+        if len(set(self.resolutions)) < len(self.resolutions):
+            raise InputError(f"expected different `resolutions`, but got {list(resolutions)}")
+        check_count("window", window, minimum=max(self.resolutions))
+        check_count("head", head)
+        if check_count("width", width) % 2:
+            raise InputError(f"expected `width` to be even, but got {width}")
+        sizes = {"embedding": (embedding, 2), "pairwise": (pairwise, 3), "regulation": (regulation, 4)}
+        for name, (values, length) in sizes.items():
+            if len(check_counts(name, values)) != length:
+                raise InputError(f"expected `{name}` to be {length} positive integers, but got {list(values)}")
+        for name, heads, channels in (
+            ("embedding", embedding[0], width),
+            ("pairwise", pairwise[1], width),
+            ("regulation", regulation[1], regulation[2]),
+        ):
+            if channels % heads:
+                raise InputError(f"expected the heads of `{name}` to divide {channels}, but got {heads}")
+        names = [str(resolution) for resolution in self.resolutions]
+        self.embed = nn.ModuleDict({name: Embedding(marks, width, *embedding) for name in names})
+        self.pairwise_interaction = nn.ModuleDict(
+            {name: PairwiseInteraction(marks, width, *pairwise[1:], pairwise[0]) for name in names}
+        )
+        self.regulation = nn.ModuleDict({name: Regulation(width, *regulation[1:], regulation[0]) for name in names})
+        self.fc_head = nn.Sequential(
+            nn.Linear(len(names) * width, head), nn.ReLU(), nn.Linear(head, 2 if task == "classification" else 1)
+        )
+        for resolution in self.resolutions:
+            codes = slot_codes(-(-window // resolution), width)
+            self.register_buffer(f"codes_{resolution}", codes, persistent=False)
+
+    def forward(self, x: RegionBatch) -> Tensor:
+        """Map B genes to the logit of "high" (published: softmax, whose odds these are), or the value, [B, 1]."""
+        self._check(x)
+        near = neighbourhood(x.gene, x.frequency, len(x))
+        parts = []
+        for number, resolution in enumerate(self.resolutions):
+            tokens, _ = self._tokens(x, number)
+            parts.append(self.regulation[str(resolution)](tokens, near) + tokens[: len(x)])
+        answer: Tensor = self.fc_head(torch.cat(parts, 1))
+        return answer[:, 1:] - answer[:, :1] if answer.shape[1] == 2 else answer
+
+    def attention(self, x: RegionBatch) -> dict[str, Tensor]:
+        """Return all attention weights of B genes with P pCREs, for each resolution such as 2000.
+
+        Returns:
+            "embedding.2000" [B, head, slot]: of the promoter's middle, over the promoter's bins; "pairwise.2000"
+            [P, layer, head, slot]: of the promoter's middle, over a pCRE's bins; "regulation.2000"
+            [B, layer, head, region, region]: of each region (row) over all (column), the first being the promoter.
+            Weights sum to 1 over the last axis; places without a bin or region have 0, in rows too.
+        """
+        self._check(x)
+        near = neighbourhood(x.gene, x.frequency, len(x))
+        here = ~near.absent & ~near.absent.transpose(2, 3)
+        answer: dict[str, Tensor] = {}
+        for number, resolution in enumerate(self.resolutions):
+            tokens, maps = self._tokens(x, number)
+            answer |= {f"{name}.{resolution}": weights for name, weights in maps.items()}
+            weights = torch.stack(self.regulation[str(resolution)].weights(tokens, near), 1)  # type: ignore[operator]
+            answer[f"regulation.{resolution}"] = weights * here[:, None]
+        return answer
+
+    def _check(self, x: RegionBatch) -> None:
+        """Refuse what cannot be: it would give numbers, but wrong ones."""
+        marks = self.embed[str(self.resolutions[0])].lin_proj.in_features  # type: ignore[union-attr]
+        if len(x.features) != len(self.resolutions) or any(rows.shape[1:] != (marks,) for rows in x.features):
+            raise InputError(
+                f"expected features of {len(self.resolutions)} resolutions [rows, {marks} marks], "
+                f"but got {', '.join(str(list(rows.shape)) for rows in x.features)}"
+            )
+        slots = torch.tensor([len(self._codes(r)) for r in self.resolutions], device=x.first.device)[:, None]
+        middle, end = slots // 2, x.first + x.bins
+        if not bool(((x.first >= 0) & (x.first <= middle) & (middle < end) & (end <= slots)).all()):
+            raise InputError(f"a region lies outside of the window's {slots[:, 0].tolist()} slots, or not on its middle")
+        rows = x.bins.sum(1).tolist()
+        if rows != [len(values) for values in x.features]:
+            raise InputError(f"expected {rows} bins, but got features of {[len(values) for values in x.features]}")
+
+    def _codes(self, resolution: int) -> Tensor:
+        return self.get_buffer(f"codes_{resolution}")
+
+    def _tokens(self, x: RegionBatch, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the tokens [B + P, width] of all regions at one resolution, and the weights behind them."""
+        name, genes = str(self.resolutions[number]), len(x)
+        codes = self._codes(self.resolutions[number])
+        rows, first, bins = x.features[number], x.first[number], x.bins[number]
+        split = int(bins[:genes].sum())
+        promoters = lay_out(rows[:split], first[:genes], bins[:genes], codes)
+        tokens, seen = self.embed[name](promoters, len(codes) // 2 - promoters.slots[0])
+        maps = {"embedding": _whole(seen[0], promoters, len(codes))}
+        if not len(x.gene):
+            return tokens, maps
+        pcres = lay_out(rows[split:], first[genes:], bins[genes:], codes)
+        distal, seen = self.pairwise_interaction[name](tokens, x.gene, pcres)
+        maps["pairwise"] = _whole(torch.stack(seen, 1), pcres, len(codes))
+        return torch.cat((tokens, distal)), maps
+
+
+def lay_out(rows: Tensor, first: Tensor, bins: Tensor, codes: Tensor) -> Bins:
+    """Lay the bins of regions over each other, on the slots that any of them has.
+
+    Args:
+        rows: Features [row, marks] of all bins, region after region.
+        first: int64 [region], slot of a region's first bin.
+        bins: int64 [region], number of its bins.
+        codes: Codes of all slots of the window, [slot, width].
+    """
+    end = first + bins
+    low, high = int(first.min()), int(end.max())
+    if len(rows) == len(first) * (high - low):
+        return Bins(rows.view(len(first), high - low, -1), codes[low:high], None, (low, high))
+    slot = torch.arange(low, high, device=rows.device)
+    index = (bins.cumsum(0) - bins - first)[:, None] + slot
+    absent = (slot < first[:, None]) | (slot >= end[:, None])
+    features = rows[index.clamp_(0, len(rows) - 1)]
+    return Bins(features, codes[low:high], absent[:, None], (low, high))
+
+
+def _whole(weights: Tensor, bins: Bins, slots: int) -> Tensor:
+    """Weights over some slots, as weights over all slots of the window."""
+    low, high = bins.slots
+    return nn.functional.pad(weights, (low, slots - high))
