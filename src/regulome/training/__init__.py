@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy(
         "predict": "prediction",
         "predict_dataset": "prediction",
         "predict_regions": "region_predictions",
+        "predict_surprise": "surprise",
+        "predict_text": "surprise",
         "predict_tracks": "track_predictions",
         "prediction_table": "prediction",
         "search": "hyperparameter_search",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regulome.datasets.dataset import Dataset
+from regulome.datasets.language_text import Text
 from regulome.errors import InputError
 from regulome.genome.letters import UNKNOWN
 from regulome.progress import progress
@@ -28,7 +29,7 @@ CONTEXT = 1000
 #: Texts that are read side by side.
 STREAMS = 256
 #: Letters of each text that are read at a time.
-STEP = 200
+STEP = 100
 
 
 class ScoredLetters(NamedTuple):
@@ -215,27 +216,12 @@ def block_bits(
     Raises:
         InputError: A model's answer is not finite.
     """
-    from regulome.datasets.language_text import Text
-
     text = Text(dataset)
     rows = np.asarray(rows, np.int64)
     starts, ends = text.blocks[rows].T
     firsts = np.maximum(starts - context, record_starts(dataset, text.blocks)[rows])
 
-    def read(places: Places, length: int) -> npt.NDArray[np.uint8]:
-        over = int((places + length).max()) - text.total
-        if over <= 0:
-            return text.windows(places, length)
-        # Blocks that end before the longest of their batch are read on, and not scored, beyond the end of the text.
-        short = places > text.total - length
-        codes = np.full((len(places), length), UNKNOWN, np.uint8)
-        codes[~short] = text.windows(places[~short], length)
-        for row in np.flatnonzero(short):
-            rest = text.codes(int(places[row]), text.total)
-            codes[row, : len(rest)] = rest
-        return codes
-
-    return total_bits(models, read, firsts, starts, ends, device=device, description=description)
+    return total_bits(models, text.windows, firsts, starts, ends, device=device, description=description)
 
 
 def record_starts(dataset: Dataset, blocks: Places) -> Places:
