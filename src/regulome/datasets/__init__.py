@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy(
         "prepare_published_sequence": "published_sequence",
         "prepare_sequence": "build_sequence",
         "simulate_expression": "simulation",
+        "simulate_language": "language_simulation",
         "simulate_sequence": "sequence_simulation",
         "window_codes": "sequence_windows",
         "write_dataset": "writer",

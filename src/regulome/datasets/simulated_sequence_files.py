@@ -11,12 +11,10 @@ import polars as pl
 from regulome.datasets.simulated_files import write_gzip
 from regulome.datasets.simulated_genome import SimulatedGenome
 from regulome.datasets.simulated_motifs import FEATURES, MOTIFS, PAIRED, SINGLE, UNION
+from regulome.genome.fasta_writer import write_record
 
 #: The cell whose features are simulated.
 CELL = "SIM1"
-_LINE = 60
-_LETTERS = np.frombuffer(b"ACGTN", np.uint8)
-_NEWLINE = 10
 #: Narrowest and widest peaks.
 _WIDTHS, _UNION_WIDTHS = (180, 320), (250, 500)
 
@@ -26,13 +24,7 @@ def write_genome(path: Path, genome: SimulatedGenome) -> None:
     with path.open("wb") as stream:
         for name, begin in genome.offsets.items():
             part = slice(begin, begin + genome.sizes[name])
-            text = _LETTERS[genome.codes[part]]
-            text = np.where(genome.repeats[part] & (genome.codes[part] < 4), text | 0x20, text)
-            whole = len(text) // _LINE * _LINE
-            lines = np.full((whole // _LINE, _LINE + 1), _NEWLINE, np.uint8)
-            lines[:, :_LINE] = text[:whole].reshape(-1, _LINE)
-            rest = text[whole:].tobytes() + b"\n" if whole < len(text) else b""
-            stream.write(f">{name}\n".encode() + lines.tobytes() + rest)
+            write_record(stream, name, genome.codes[part], small=genome.repeats[part])
 
 
 def peaks_of(genome: SimulatedGenome, feature: str, seed: int) -> pl.DataFrame:

@@ -43,15 +43,17 @@ def assign_split(
               the test chromosomes.
             * ``"fold:I/K"``: whole chromosomes in K folds of about equal size; fold I (1 … K) tests, the next one
               validates.
-            * ``"published"``: what the published files say; for other datasets of genes the first, second and last
-              third in the order of the expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
+            * ``"published"``: what the published files say; for texts the parts that they were prepared with (the last
+              letters are held out); for other datasets of genes the first, second and last third in the order of the
+              expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
             * ``"blocks"``: 40 blocks along the genome, 6 for validation and 6 for test by ``seed``; between blocks of
-              different parts, examples are left out so that a gap as wide as the widest window remains on both sides.
+              different parts, examples are left out so that a gap as wide as the widest window remains on both sides
+              (the blocks of a text do not overlap, and need none).
             * a file: a table with the columns ``id`` and ``split`` (TSV, or the ``splits.parquet`` of a run), one row
               per example; an empty split leaves an example out.
-            * None: ``"chromosomes"`` when chromosomes are given; else ``"published"`` where the tables came with a
-              split; else ``"fold:1/5"``, with fewer folds where there are three or four chromosomes, and ``"blocks"``
-              where there are one or two.
+            * None: ``"chromosomes"`` when chromosomes are given; else ``"published"`` for texts, and where the tables
+              came with a split; else ``"fold:1/5"``, with fewer folds where there are three or four chromosomes, and
+              ``"blocks"`` where there are one or two.
         test_chromosomes: Chromosomes of the test part; ``chr1`` and ``1`` are the same.
         valid_chromosomes: Chromosomes of the validation part.
         seed: Chooses the blocks of the split ``"blocks"``; the other splits do not depend on it.
@@ -251,6 +253,10 @@ def _blocks(dataset: Dataset, seed: int) -> Assignment:
     kinds[chosen[valid : valid + test]] = "test"
     parts = np.empty(len(known), dtype="<U5")
     parts[order] = kinds[np.arange(len(known)) * blocks // len(known)]
+    everyone = np.full(len(dataset), "", dtype="<U5")
+    if dataset.line == "language":  # the blocks of a text never overlap
+        everyone[known] = parts
+        return everyone
 
     # Where the part changes within a chromosome, nothing may come within half a window's width of the change.
     width = int((ends - starts).max())
@@ -261,7 +267,6 @@ def _blocks(dataset: Dataset, seed: int) -> Assignment:
     low = np.searchsorted(marks, codes * stride + starts - half, side="right")
     high = np.searchsorted(marks, codes * stride + ends + half, side="left")
     parts[high > low] = ""
-    everyone = np.full(len(dataset), "", dtype="<U5")
     everyone[known] = parts
     return everyone
 
