@@ -12,6 +12,7 @@ from regulome.report.figures.comparison import comparison_figure
 from regulome.report.figures.features import against_figure
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words
+from regulome.report.text_results import text_differences
 from regulome.report.wording import amount, metric_title, sentence
 from regulome.training.comparison import compare
 from regulome.training.feature_comparison import Comparison
@@ -61,6 +62,8 @@ def comparison_sections(materials: Sequence[Material]) -> list[Section]:
         ),
         Table("Every metric", ["Metric", "Runs", "Difference", "95 % interval", "p", "Better"], rows),
     ]
+    if materials[0].text is not None:
+        blocks += text_differences(materials)
     if not found.features.is_empty():
         blocks += _by_feature(found, materials)
     return [Section("comparison", "Run against run", blocks)]

@@ -13,6 +13,7 @@ from regulome.report.figures.maps import Box, heat_figure, mark_figure, signal_f
 from regulome.report.looking_dna import dna_section
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words
+from regulome.report.text_learned import learned_section
 from regulome.report.wording import amount, sentence
 
 _GROUPS = ("high", "low")
@@ -20,6 +21,8 @@ _GROUPS = ("high", "low")
 
 def looking_sections(materials: Sequence[Material], truth: Truth | None) -> list[Section]:
     """One chapter per run, and one on the signal itself, which all runs on a dataset share."""
+    if materials[0].text is not None:
+        return [learned_section(materials)]
     if materials[0].reads_dna:
         return [dna_section(materials)]
     sections = []

@@ -18,7 +18,8 @@ from regulome.explain.explanation import Explanation
 from regulome.explain.from_run import explain
 from regulome.models.registry import list_models
 from regulome.report.outputs import Outputs, gather_outputs
-from regulome.report.wording import Wording, wording
+from regulome.report.text_findings import TextFindings, gather_text
+from regulome.report.wording import COUNTING, Wording, wording
 from regulome.training.evaluation import evaluate
 from regulome.training.runs import Run
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: Linear models need no class map: their gradient is their weights.
 _LINEAR = ("logistic-regression", "linear-svm", "deepchrome-linear")
+
+# What a page lacks beside the sources where the dataset is not there, by line.
+_LOST = {"sequence": "", "language": " and what the model has learned of the text"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Material:
         explanations: Method → explanation.
         troubles: What could not be had, and why.
         outputs: What is known of each output, where a run of the line of sequences has several.
+        text: What is known of the held-out text, where a run predicts letters.
     """
 
     label: str
@@ -55,6 +60,7 @@ class Material:
     explanations: dict[str, Explanation] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     outputs: Outputs | None = None
+    text: TextFindings | None = None
 
     @property
     def features(self) -> pl.DataFrame:
@@ -75,6 +81,11 @@ class Material:
         """A metric on the test examples; minus infinity where it is not defined."""
         value = (self.metrics.get(metric) or {}).get("value")
         return float("-inf") if value is None else float(value)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a baseline that counts words of a text."""
+        return self.run.recipe.model.name in COUNTING
 
     @property
     def task(self) -> str:
@@ -125,12 +136,15 @@ def gather(
         try:
             dataset = run.dataset()
         except InputError as error:
-            maps = "" if run.info.line == "sequence" else " and the model's maps"
+            maps = _LOST.get(run.info.line, " and the model's maps")
             troubles.append(f"The dataset cannot be opened, so that its sources{maps} are missing: {error}")
             logger.warning("%s: reported without its dataset: %s", label, error)
+    none = np.empty(0)
+    if run.info.line == "language":
+        text, lacking = gather_text(run, dataset, device=device)
+        return Material(label, run, dataset, [], none, none, evaluate(run), troubles=[*troubles, *lacking], text=text)
     if run.info.line == "sequence" and len(run.info.target_names) > 1:
         found = gather_outputs(run, dataset)
-        none = np.empty(0)
         return Material(label, run, dataset, [], none, none, found.metrics, troubles=troubles, outputs=found)
     target = run.info.target_names[0]
     table = run.predictions().filter(pl.col("split") == "test")

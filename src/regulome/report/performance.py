@@ -20,6 +20,7 @@ from regulome.report.figures.scores import (
 from regulome.report.figures.training import history_figure
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words, stack
+from regulome.report.text_results import text_blocks, text_results, text_training
 from regulome.report.wording import Wording, estimate
 
 # Metrics that a table has room for.
@@ -29,7 +30,10 @@ _WIDE = 7
 def performance_sections(materials: Sequence[Material]) -> list[Section]:
     """Results, comparison, curves and training, in this order."""
     first = materials[0]
-    if first.outputs is not None:
+    training = text_training if first.text is not None else _training
+    if first.text is not None:
+        results, detail = text_results(materials), text_blocks(materials)
+    elif first.outputs is not None:
         results, detail = feature_results(materials), feature_blocks(materials)
     else:
         draw = _classification if first.task == "classification" else _regression
@@ -37,8 +41,8 @@ def performance_sections(materials: Sequence[Material]) -> list[Section]:
     return [
         Section("results", f"Results on the test {first.words.many}", [*results, _meanings(materials)]),
         *comparison_sections(materials),
-        Section("curves", "Predictions in detail", detail),
-        Section("training", "How training went", [_training(materials)]),
+        Section("curves", "Predictions in detail" if first.text is None else "Along the genome", detail),
+        Section("training", "How training went", [training(materials)]),
     ]
 
 

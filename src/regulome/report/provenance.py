@@ -14,6 +14,7 @@ from regulome.report.figures.features import group_names, group_title, positives
 from regulome.report.material import Material
 from regulome.report.outputs import count_positives
 from regulome.report.page import Block, Listing, Picture, Section, Table, Words
+from regulome.report.parts import parts_table
 from regulome.report.wording import HEADLINE, amount, estimate, sentence, size
 from regulome.training.metrics import LESS_IS_BETTER
 
@@ -27,14 +28,16 @@ def summary_section(materials: Sequence[Material]) -> Section:
     models = "One model was" if len(materials) == 1 else f"{len(materials)} models were"
     what = f"{models} trained to {_goal(first)}."
     if first.dataset is not None:
-        what += f" The dataset holds {amount(len(first.dataset), words.one)}."
+        letters = f" of {first.dataset.regions['letters'].sum():,} letters" if first.text is not None else ""
+        what += f" The dataset holds {amount(len(first.dataset), words.one)}{letters}."
     metric = HEADLINE[first.task]
     title = ("mean " * (first.outputs is not None)) + words.metrics()[metric].title
     ranked = sorted(materials, key=lambda m: m.value(metric), reverse=metric not in LESS_IS_BETTER)
     best = ranked[0]
     score = estimate(best.metrics.get(metric))
+    counted = f" ({best.metrics['letters']:,} letters)" if best.text is not None else ""
     result = (
-        f"On {amount(best.metrics['n'], f'test {words.one}')} that no model saw "
+        f"On {amount(best.metrics['n'], f'test {words.one}')}{counted} that no model saw "
         f"before{f', {best.label} did best' if len(materials) > 1 else ''}: {title} {score} — "
         f"{words.metrics()[metric].meaning}."
     )
@@ -58,6 +61,8 @@ def summary_section(materials: Sequence[Material]) -> Section:
 def _goal(material: Material) -> str:
     """What the model is to do, and from what."""
     info, words = material.run.info, material.words
+    if material.text is not None:
+        return "predict each letter of a genome from the letters before it"
     if not material.reads_dna:
         goal = (
             "tell highly expressed genes from lowly expressed ones"
@@ -131,7 +136,7 @@ def data_sections(materials: Sequence[Material]) -> list[Section]:
         blocks: list[Block] = [Table("How the dataset was made", ["What", "How"], facts)]
         if sources:
             blocks.append(_sources(sources))
-        blocks.append(_split(material))
+        blocks.append(parts_table(material))
         if material.outputs is not None and dataset.task == "classification":
             blocks.append(_positives(material))
         number = len(seen)
@@ -173,6 +178,9 @@ def _read(source: dict[str, Any]) -> str:
     words = []
     if source.get("n_records") is not None:
         words.append(amount(int(source["n_records"]), "record"))
+    if source.get("left_out") is not None:
+        words.append(f"{amount(int(source['records']), 'record')}, {amount(int(source['letters']), 'letter')}")
+        words.append(f"{int(source['left_out']):,} left out")
     if source.get("positives") is not None:
         words.append(amount(int(source["positives"]), "positive"))
         made = f"{int(source.get('made') or 0):,} made by {source.get('made_by')}" if source.get("made") else ""
@@ -192,6 +200,15 @@ def _shape(material: Material) -> list[list[str]]:
     """What one example of the dataset is."""
     assert material.dataset is not None
     dataset = material.dataset
+    if material.text is not None:
+        given = dataset.manifest.parameters
+        return [
+            ["Letters", f"{dataset.manifest.inputs['letters'].bases or 0:,}"],
+            ["Left out (N and other letters)", f"{sum((given.get('left_out') or {}).values()):,}"],
+            ["Letters of a block at most", f"{given.get('block') or 0:,}"],
+            ["Letters that are read at a time", f"{dataset.length:,}"],
+            ["Strands to learn from", str(given.get("strands", "forward"))],
+        ]
     if not material.reads_dna:
         return [
             ["Marks", sentence(dataset.marks)],
@@ -263,36 +280,3 @@ def _rule(rule: dict[str, object]) -> str:
 
 def _split_key(material: Material) -> str:
     return str(material.run.splits.hash_rows(seed=0).sort().hash().sum()) if len(material.run.splits) else ""
-
-
-def _split(material: Material) -> Table:
-    """Count examples by part and chromosome; of a single label the positives too."""
-    assert material.dataset is not None
-    dataset, words = material.dataset, material.words
-    regions = dataset.regions.select("id", "chrom")
-    single = material.reads_dna and dataset.task == "classification" and len(dataset.target_names) == 1
-    if single:
-        regions = regions.with_columns(pl.Series("positive", np.asarray(dataset.targets[:, 0] > 0)))
-    table = regions.join(material.run.splits, on="id", how="inner", maintain_order="left").filter(pl.col("split") != "")
-    rows = []
-    for part, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        here = table.filter(pl.col("split") == part)
-        counts = here.group_by("chrom", maintain_order=True).len()
-        places = sentence([f"{chrom} ({count:,})" for chrom, count in counts.iter_rows()]) if len(here) else "—"
-        row = [name, f"{len(here):,}", places if counts["chrom"].to_list() != ["."] else "not known"]
-        rows.append([*row[:2], f"{int(here['positive'].sum()):,}", row[2]] if single else row)
-    shared = (
-        table.group_by("chrom").agg(pl.col("split").n_unique()).filter((pl.col("split") > 1) & (pl.col("chrom") != "."))
-    )
-    mixed = len(shared) > 0
-    known = bool((table["chrom"] != ".").any())
-    many = words.many
-    return Table(
-        f"Training, validation and test {many}",
-        ["Part", many.capitalize(), *([words.high.capitalize()] if single else []), f"Chromosomes ({many})"],
-        rows,
-        f"Validation {many} choose the epoch; test {many} give the numbers on this page."
-        + ("" if mixed or not known else " No chromosome is in two parts.")
-        + ("" if known else f" On which chromosome a {words.one} lies is not known, nor whether parts share one."),
-        f"Some chromosomes are in several parts: {words.neighbours}" if mixed else "",
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -74,13 +74,36 @@ _METRICS: Mapping[str, Metric] = {
     ),
 }
 
+# Metrics of a text, where they differ.
+_OF_TEXT: Mapping[str, Metric] = {
+    "perplexity": Metric(
+        "Perplexity",
+        "among how many equally likely letters the model is in doubt, at each letter and on average: 2 to the power of "
+        "the bits per base; smaller is better, 1 is perfect",
+        "4, which nothing can beat on text without any pattern",
+    ),
+    "bits_per_base": Metric(
+        "Bits per base",
+        "the logarithm of the perplexity to base 2: what a letter would take in a file that is compressed with this "
+        "model; smaller is better, 0 is perfect",
+        "2",
+        digits=4,
+    ),
+    "accuracy": Metric(
+        "Accuracy", "share of letters that the model held for the likeliest", "the share of the commonest letter"
+    ),
+}
+
 #: The metric that a sentence about a run names, by task.
-HEADLINE = {"classification": "auroc", "regression": "pearson"}
+HEADLINE = {"classification": "auroc", "regression": "pearson", "next-letter": "perplexity"}
+#: Baselines that count words instead of learning a network, in the line of texts.
+COUNTING = ("markov", "context-mixing")
 
 
 def metric_title(name: str) -> str:
     """The short name of a metric, as people write it."""
-    return _METRICS[name].title if name in _METRICS else name
+    known = {**_OF_TEXT, **_METRICS}
+    return known[name].title if name in known else name
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,8 @@ class Wording:
         unscaled: Another reason why a loss may stay flat.
         neighbours: Why parts that share a chromosome are a worry.
         retarget: What to do about a target that bends away from the predictions.
+        bad: What a bad table of results means, where that is not about labels or values.
+        known: The metrics.
     """
 
     one: str
@@ -112,6 +137,8 @@ class Wording:
     unscaled: str
     neighbours: str
     retarget: str
+    bad: str = ""
+    known: Mapping[str, Metric] = field(default_factory=lambda: _METRICS)
 
     def say(self, sentence: str, **values: object) -> str:
         """Fill a sentence: ``{one}``, ``{many}``, ``{high}``, ``{low}`` and what else is given."""
@@ -121,7 +148,7 @@ class Wording:
         """Every metric in these words."""
         return {
             name: replace(metric, meaning=self.say(metric.meaning), guessing=self.say(metric.guessing))
-            for name, metric in _METRICS.items()
+            for name, metric in self.known.items()
         }
 
     def alone(self, runs: int, task: str) -> str:
@@ -137,6 +164,8 @@ class Wording:
 
     def bad_score(self, task: str) -> str:
         """What to do about a bad table of results."""
+        if self.bad:
+            return self.bad
         first = (
             "First compare with the baseline: a network that does not beat a linear model has learned nothing that a "
             f"weighted sum of {self.sums} would not. Then look at the training curves."
@@ -177,6 +206,26 @@ _WINDOWS = Wording(
     "but repeats and gene families may lie in both. Split by whole chromosomes to be sure.",
     retarget="the target needs another transformation (its logarithm instead of the raw signal)",
 )
+_TEXT = Wording(
+    one="block",
+    many="blocks",
+    high="",
+    low="",
+    subject="the next letter of a genome",
+    baseline={"next-letter": "markov"},
+    sums="counts of words",
+    causes="the learning rate does not fit",
+    unscaled="",
+    neighbours="blocks of one part follow each other without a gap, and repeats may lie in several parts, so that a "
+    "letter-perfect copy is no surprise. Hold out whole chromosomes (--split chromosomes) to be sure.",
+    retarget="",
+    bad="Near 4 the model has learned nothing, above 4 it is worse than guessing: look at the learning curves; the "
+    "learning rate is too large, the training too short, or the text too short to learn from. A little below 4 may be "
+    "all there is: bacterial genomes are dense with information and stay near 3.6, whereas letters that are used "
+    "unevenly, and repeats, make a genome easier to predict. A network that does not beat the baselines has learned "
+    "nothing that counting words would not give: train it on more letters, or use the baseline.",
+    known=_OF_TEXT,
+)
 
 
 def wording(line: str, targets: Sequence[str] = ()) -> Wording:
@@ -186,6 +235,8 @@ def wording(line: str, targets: Sequence[str] = ()) -> Wording:
         line: The line.
         targets: Names of the outputs: a single one that is called "bound" lends its name to the positives.
     """
+    if line == "language":
+        return _TEXT
     if line != "sequence":
         return _GENES
     if list(targets) == ["bound"]:

@@ -38,7 +38,8 @@ def report(
     The page says what was trained on what, how well it predicts and how sure that is, what it looks at, and how to do
     it again; it explains each number and what to do when it is bad. It needs no network and no script. Several runs
     are compared on the same test examples. Attention, class maps and gradients of runs on marks that are not given are
-    computed here; runs of many outputs are shown feature by feature.
+    computed here; runs of many outputs are shown feature by feature; models of a text are asked how far they look back,
+    and what they write is set beside the text.
 
     Memory and device: models work on ``device``; explanations are streamed over at most ``limit`` test genes through
     a temporary folder.
@@ -64,10 +65,10 @@ def report(
     opened = [run if isinstance(run, Run) else open_run(run) for run in wanted]
     if not opened:
         raise InputError("no run to report on", cure="name at least one run folder")
+    _check_lines(opened, truth)
     tasks = {run.info.task for run in opened}
     if len(tasks) > 1:
         raise InputError("classification and regression runs do not fit on one page", cure="write a report for each")
-    _check_lines(opened, truth)
     check_target(out, overwrite=overwrite)
     planted = None if truth is None else read_truth(truth)
     data = open_dataset(dataset) if isinstance(dataset, (str, PathLike)) else dataset
@@ -112,7 +113,7 @@ def _check_lines(runs: Sequence[Run], truth: str | PathLike[str] | None) -> None
                 file=run.path,
                 cure="write a report for each",
             )
-    if truth is not None and first.line == "sequence":
+    if truth is not None and first.line != "expression":
         raise InputError(
             "--truth scores explanations of marks; a page on runs that read DNA has none",
             file=truth,
