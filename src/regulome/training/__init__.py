@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy(
         "predict_text": "surprise",
         "predict_tracks": "track_predictions",
         "prediction_table": "prediction",
+        "sample_text": "sampling",
         "search": "hyperparameter_search",
         "train": "trainer",
         "write_table": "prediction",
