@@ -17,6 +17,8 @@ __getattr__, __dir__, __all__ = lazy(
         "Saturator": "saturation",
         "attention_maps": "attention",
         "class_maps": "class_map",
+        "compare_words": "text_words",
+        "context_curve": "text_context",
         "explain": "from_run",
         "gradients": "gradient",
         "mutate": "mutagenesis",

@@ -48,8 +48,9 @@ def _context(materials: Sequence[Material]) -> Picture:
         stack(curves),
         "context",
         "A curve that turns up beyond the length of training: the network was never shown so much text at once; carry "
-        "the state from window to window (input.carry_state = true), or train on longer windows. A level curve of a "
-        "recurrent network: it has learned no more than words; train longer.",
+        "the state from window to window (input.carry_state = true), or train on longer windows. Above 4 after a few "
+        "letters only: with a carried state a network hardly ever reads from nothing in training; that does no harm. A "
+        "level curve of a recurrent network: it has learned no more than words; train longer.",
     )
 
 
@@ -86,7 +87,7 @@ def _rhythm(materials: Sequence[Material]) -> Picture:
         "By how many percentage points two letters that lie so far apart are the same more often than by chance (0). "
         "Teeth at every third distance are the codons of genes, each place of which has letters of its own. A model "
         "whose line has the teeth, and keeps them, has learned to read in frame; one that counts words loses them "
-        "soon.",
+        "soon. A level that stays above 0: the composition changes along the text.",
         stack(tables),
         "rhythm",
         "No teeth in the grey line: a genome with few genes; then none are to be learned. Ragged lines without an "

@@ -18,7 +18,7 @@ from regulome.report.figures.language import (
 )
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Table, Words, stack
-from regulome.report.wording import amount, estimate, metric_title, sentence
+from regulome.report.wording import amount, estimate, metric_title
 from regulome.training.comparison import compare
 
 # Runs that the first is set against, block by block.
@@ -203,8 +203,9 @@ def text_differences(materials: Sequence[Material]) -> list[Block]:
             "Block by block",
             block_difference_figure(pairs),
             f"Histograms of the difference in bits per base between {best.label} and each other run: {spoken}.",
-            f"How many blocks differ by how much. Left of the dashed line, filled, {best.label} is better. The diamond "
-            "and its bar: the difference over all letters with its 95 % interval.",
+            f"How many blocks differ by how much. Left of the dashed line, in blue, {best.label} is better; right of "
+            "it, hatched, the other run. The diamond and its bar: the difference over all letters with its 95 % "
+            "interval.",
             pl.concat(data).select("b", pl.exclude("b")).with_columns(pl.col("difference").round_sig_figs(6)),
             "block-differences",
             "Most blocks near zero and a few far away: the runs differ in what they make of repeats, not of the genome "
@@ -240,8 +241,7 @@ def text_training(materials: Sequence[Material]) -> Picture | Words:
         perplexity_history_figure(histories, level),
         f"Curves of the perplexity on training and on validation text by epoch. Lowest on validation text: {reached}.",
         "Left: on the training text, while it was learned. Right: on the validation blocks, after each epoch; the "
-        f"epoch where it is lowest is kept unless the recipe says otherwise. Dotted: the level of guessing{baseline}. "
-        f"{sentence([m.label for m in materials])} on one pair of axes.",
+        f"epoch where it is lowest is kept unless the recipe says otherwise. Dotted: the level of guessing{baseline}.",
         stack(perplexities),
         "training",
         "Training falls while validation rises: the model learns the text by heart; fewer epochs, dropout, both "

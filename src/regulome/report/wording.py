@@ -78,8 +78,8 @@ _METRICS: Mapping[str, Metric] = {
 _OF_TEXT: Mapping[str, Metric] = {
     "perplexity": Metric(
         "Perplexity",
-        "among how many equally likely letters the model is in doubt, at each letter and on average: 2 to the power of "
-        "the bits per base; smaller is better, 1 is perfect",
+        "how many equally likely letters the model still hesitates between, on average (2 to the power of the bits per "
+        "base); smaller is better, 1 is perfect",
         "4, which nothing can beat on text without any pattern",
     ),
     "bits_per_base": Metric(
@@ -216,8 +216,8 @@ _TEXT = Wording(
     sums="counts of words",
     causes="the learning rate does not fit",
     unscaled="",
-    neighbours="blocks of one part follow each other without a gap, and repeats may lie in several parts, so that a "
-    "letter-perfect copy is no surprise. Hold out whole chromosomes (--split chromosomes) to be sure.",
+    neighbours="they touch without a gap, and repeats may lie in both, which makes test numbers look better than they "
+    "are on new chromosomes. Hold out whole chromosomes (--split chromosomes) to be sure.",
     retarget="",
     bad="Near 4 the model has learned nothing, above 4 it is worse than guessing: look at the learning curves; the "
     "learning rate is too large, the training too short, or the text too short to learn from. A little below 4 may be "

@@ -143,9 +143,7 @@ def _steps(table: pl.DataFrame, shift: Mapping[str, float]) -> tuple[Floats, Flo
     offset = table["chrom"].replace_strict(shift, return_dtype=pl.Float64).to_numpy()
     begin, end = (table[name].to_numpy() + offset for name in ("start", "end"))
     bits = table["bits"].to_numpy().astype(np.float64)
-    # A run of N between two blocks is no reason to break the line; another part of the text is.
-    apart = begin[1:] - end[:-1] > 0.5 * np.maximum(end[1:] - begin[1:], 1)
-    apart |= table["chrom"].to_numpy()[1:] != table["chrom"].to_numpy()[:-1]
+    apart = begin[1:] != end[:-1]
     x = np.stack([begin, end, np.full(len(begin), np.nan)], axis=1)
     y = np.stack([bits, bits, np.full(len(begin), np.nan)], axis=1)
     keep = np.ones(x.shape, bool)

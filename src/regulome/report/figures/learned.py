@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from regulome.report.figures.language import GUESSING, line_style, rule
+from regulome.report.figures.language import GUESSING, Floats, line_style, rule
 from regulome.report.figures.style import SEQUENTIAL, grid, panels, styled
 
 # Words farthest from the diagonal that are named.
@@ -81,7 +81,7 @@ def words_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out t
         # A word that never stands there has a place on the edge.
         x, y = (np.maximum(table[column].to_numpy(), low) for column in ("text", "sample"))
         here.scatter(x, y, c=table["gc"], cmap=SEQUENTIAL, vmin=0, vmax=1, s=18, linewidths=0.3, edgecolors="#1f2933")
-        for place in np.argsort(-np.abs(np.log(y / x)) * np.sqrt(np.maximum(x, y)))[:_NAMED]:
+        for place in _farthest(x, y, np.log(high / low)):
             above = y[place] > x[place]
             here.annotate(
                 table["word"][int(place)],
@@ -111,6 +111,19 @@ def words_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out t
     return figure
 
 
+def _farthest(x: Floats, y: Floats, width: float) -> list[int]:
+    """Choose the dots farthest from the diagonal, none so near another that their names would overlap."""
+    chosen: list[int] = []
+    for place in np.argsort(-np.abs(np.log(y / x)) * np.sqrt(np.maximum(x, y)), kind="stable"):
+        near = [
+            abs(np.log(x[place] / x[other])) < 0.22 * width and abs(np.log(y[place] / y[other])) < 0.035 * width
+            for other in chosen
+        ]
+        if len(chosen) < _NAMED and x[place] != y[place] and not any(near):
+            chosen.append(int(place))
+    return chosen
+
+
 @styled
 def rhythm_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out text") -> Figure:
     """Draw how much more often than by chance two letters so far apart are the same.
@@ -125,7 +138,7 @@ def rhythm_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out 
     axes.plot(first["distance"], 100 * first["text"], color="#9aa5b1", linewidth=4.5, alpha=0.6, label=held_out)
     for index, (name, table) in enumerate(tables.items()):
         axes.plot(table["distance"], 100 * table["sample"], label=name, **line_style(index, linewidth=1.5))
-    axes.set(xlabel="distance (letters)", ylabel="equal pairs beyond chance (%)")
+    axes.set(xlabel="distance (letters)", ylabel="equal pairs beyond chance (points)")
     last = int(first["distance"].to_numpy().max())
     axes.set_xticks(range(0, last + 1, 3))
     axes.set_xlim(0, last + 0.5)
