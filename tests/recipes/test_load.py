@@ -57,6 +57,21 @@ def test_the_published_protocols_of_sequences():
     assert "kmer-logistic-regression" in sequences
 
 
+def test_the_published_protocols_of_texts():
+    for cell in ("rnn", "lstm", "gru", "clockwork"):
+        recipe = load_recipe(f"char-{cell}-published")
+        training = recipe.training
+        assert (recipe.line, recipe.model.name, recipe.input.carry_state) == ("language", f"char-{cell}", False)
+        assert (training.optimizer, training.schedule, training.batch_size) == ("adam", "constant", 50)
+        assert (training.learning_rate, training.epochs, training.letters) == (0.002, 10, 0)
+        assert (training.gradient_clip, training.gradient_clamp, training.weight_decay) == (0, 0, 0)
+        hyperparameters = recipe.model.hyperparameters
+        assert (hyperparameters["layers"], hyperparameters["hidden"]) == (2, 128)
+        assert hyperparameters.get("dropout", 0) == 0
+        ours = load_recipe(f"char-{cell}")
+        assert (ours.input.carry_state, ours.training.select) == (True, "valid_loss")
+
+
 def test_settings_replace_the_recipes():
     recipe = load_recipe(
         "deepchrome", ["training.epochs=5", "training.optimizer=sgd", "model.hyperparameters.hidden=[20, 10]"]
@@ -138,6 +153,10 @@ def test_a_key_of_another_line_is_refused():
         load_recipe("deepsea", ["input.scale=none"])
     with pytest.raises(InputError, match=r"^input.shift belongs to the line 'sequence'"):
         load_recipe("deepchrome", ["input.shift=3"])
+    with pytest.raises(InputError, match=r"^input.length belongs to the line 'language'"):
+        load_recipe("deepsea", ["input.length=3"])
+    with pytest.raises(InputError, match=r"^training.letters belongs to the line 'language'"):
+        load_recipe("deepchrome", ["training.letters=3"])
 
 
 def test_toml_leaves_out_what_the_line_does_not_have():
@@ -146,5 +165,6 @@ def test_toml_leaves_out_what_the_line_does_not_have():
         "shift",
         "both_strands",
     }
+    assert set(tomllib.loads(to_toml(load_recipe("char-gru")))["input"]) == {"length", "carry_state"}
     assert "baseline" not in tomllib.loads(to_toml(load_recipe("deepchrome")))
     assert "baseline" in tomllib.loads(to_toml(load_recipe("kmer-logistic-regression")))

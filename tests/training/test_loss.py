@@ -30,6 +30,15 @@ def test_squared_error():
     torch.testing.assert_close(Loss("regression")(OUTPUT, TARGET), ((OUTPUT - TARGET) ** 2).mean())
 
 
+def test_the_next_letter_of_those_that_are_known():
+    logits, codes = torch.randn(2, 3, 4), torch.tensor([[0, 3, 4], [4, 4, 2]], dtype=torch.uint8)
+    p = logits.softmax(2)
+    expected = -(p[0, 0, 0].log() + p[0, 1, 3].log() + p[1, 2, 2].log()) / 3
+    torch.testing.assert_close(Loss("next-letter")(logits, codes), expected)
+    smoothed = -(0.6 * p[0, 0].log() * torch.eye(4)[0] + 0.1 * p[0, 0].log()).sum()
+    torch.testing.assert_close(Loss("next-letter", smoothing=0.4)(logits[:1, :1], codes[:1, :1]), smoothed)
+
+
 def test_positive_weights(world):
     few = np.flatnonzero(world.targets[:, 0] == 1)[:10]
     many = np.flatnonzero(world.targets[:, 0] == 0)[:30]
