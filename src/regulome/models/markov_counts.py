@@ -99,14 +99,27 @@ def _count_begin(letters: Any, pieces: Any, order: Any, longest: Any, counts: An
                 counts[word] += 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _turned(word: Any, length: Any) -> Any:
+    """Return the reverse complement of a word of up to 32 letters: the order of its pairs of bits turned, inverted."""
+    w = ~np.uint64(word)
+    for bits, low in (
+        (2, 0x3333333333333333),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (8, 0x00FF00FF00FF00FF),
+        (16, 0x0000FFFF0000FFFF),
+        (32, 0x00000000FFFFFFFF),
+    ):
+        mask = np.uint64(low)
+        w = ((w >> np.uint64(bits)) & mask) | ((w & mask) << np.uint64(bits))
+    return np.int64(w >> np.uint64(64 - 2 * length))
+
+
 @njit(cache=True, nogil=True)
 def _add_other_strand(counts: Any, length: Any) -> None:
     """Give every word and its reverse complement the sum of both their counts."""
     for word in range(len(counts)):
-        rest, other = word, np.int64(0)
-        for _ in range(length):
-            other = (other << 2) | (3 - (rest & 3))
-            rest >>= 2
+        other = _turned(word, length)
         if word < other:
             both = counts[word] + counts[other]
             counts[word] = both

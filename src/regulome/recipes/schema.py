@@ -160,7 +160,7 @@ class TrainingSection(Section):
 
 
 class BaselineSection(Section):
-    """What the scikit-learn baselines choose from; networks leave it alone."""
+    """What the baselines choose from; networks leave it alone."""
 
     costs: Annotated[list[float], Field(min_length=1)] = Field(
         default=[1e-4, 1e-3, 1e-2],
@@ -171,6 +171,11 @@ class BaselineSection(Section):
         default=[3, 10],
         description="smallest leaves of the random forest, in training examples, to try on the validation part, "
         "unless model.hyperparameters has min_samples_leaf",
+    )
+    orders: Annotated[list[int], Field(min_length=1)] = Field(
+        default=list(range(13)),
+        description="letters that the Markov model looks back, to try on the validation part, unless "
+        "model.hyperparameters has order; those with far more contexts than the text has letters are left out",
     )
 
 
@@ -188,7 +193,7 @@ class Recipe(Section):
     model: ModelSection = Field(description="the network")
     input: InputSection = Field(default_factory=InputSection, description="preparation of the inputs")
     training: TrainingSection = Field(default_factory=TrainingSection, description="fitting")
-    baseline: BaselineSection = Field(default_factory=BaselineSection, description="scikit-learn baselines")
+    baseline: BaselineSection = Field(default_factory=BaselineSection, description="baselines")
 
     @model_validator(mode="after")
     def _no_key_of_another_line(self) -> Recipe:
