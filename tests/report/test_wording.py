@@ -14,6 +14,17 @@ def test_every_metric_is_explained(line: str) -> None:
     assert set(NAMES) - set(known) == {"cross_entropy"}
 
 
+def test_a_text_has_metrics_of_its_own() -> None:
+    words = wording("language")
+    known = words.metrics()
+    assert list(known) == ["perplexity", "bits_per_base", "accuracy"]
+    assert not any("{" in metric.meaning + metric.guessing for metric in known.values())
+    assert (known["perplexity"].guessing[0], known["bits_per_base"].guessing) == ("4", "2")
+    assert "worse than guessing" in words.bad_score("next-letter")
+    assert "train markov on the same split" in words.alone(1, "next-letter")
+    assert metric_title("bits_per_base") == "Bits per base"
+
+
 def test_each_line_has_its_words() -> None:
     assert wording("expression").say("a {high} {one} of {n} {many}", n=2) == "a high gene of 2 genes"
     assert wording("sequence", ["a", "b"]).say("{high} {many}") == "positive windows"

@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = lazy(
         "report": "write",
         "save_figure": "figures.style",
         "write_probability_table": "probability_table",
+        "write_search_figure": "search_results",
     },
 )

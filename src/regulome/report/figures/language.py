@@ -172,7 +172,8 @@ def block_difference_figure(pairs: Sequence[tuple[str, str, Floats, Mapping[str,
         edges = _edges(values)
         better = values < 0
         for mask, color, hatch in ((better, RUNS[0], None), (~better, RUNS[4], "////")):
-            heights = np.histogram(values[mask], edges)[0]
+            # What lies beyond the outermost edges is counted at them.
+            heights = np.histogram(np.clip(values[mask], edges[0], edges[-1]), edges)[0]
             here.bar(
                 edges[:-1], heights, np.diff(edges), align="edge", color=color, hatch=hatch, edgecolor="white", lw=0.5
             )
