@@ -14,8 +14,9 @@ from regulome.errors import InputError
 from regulome.explain.chain import Strip
 from regulome.explain.chain_ends import End
 from regulome.explain.saturation import end_behind, network_of, parts_of
+from regulome.models.modes import evaluating
 from regulome.models.one_hot import OneHot
-from regulome.training.scorer import Scorer, evaluating, mean_log_odds, mean_output
+from regulome.training.scorer import Scorer, mean_log_odds, mean_output
 from regulome.training.strands import reverse_complement
 
 Floats = npt.NDArray[np.float32]

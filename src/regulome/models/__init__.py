@@ -18,6 +18,8 @@ _public, __dir__, __all__ = lazy(
         "Predictor": "preprocess",
         "Preprocess": "preprocess",
         "create": "registry",
+        "generate": "generation",
+        "generate_pieces": "generation",
         "list_models": "registry",
         "lstm_many": "recurrent",
         "read_both_ways": "bidirectional",

@@ -217,6 +217,7 @@ class CharClockwork(CharNetwork):
             ClockworkLayer(width, hidden, periods=periods, batch_first=True) for width in widths
         )
         self.between = nn.ModuleList(nn.Dropout(dropout) for _ in range(layers - 1))
+        self.periods = self.recurrent[0].periods
         self.cycle = math.lcm(*periods)
 
     def _initial(self, empty: Tensor) -> State:

@@ -130,6 +130,15 @@ class ClockworkLayer(nn.Module):
             return output[:, 0], last[:, 0]
         return output.transpose(0, 1) if self.batch_first else output, last
 
+    def recurrent_weights(self) -> Tensor:
+        """Return the recurrent weights with their zeros, V [to, from]; gradients flow to what is not zero."""
+        return torch.cat(
+            [
+                nn.functional.pad(weight, (begin, self.hidden_size - end))
+                for weight, (begin, end) in zip(self.weight_hh, self._reads(), strict=True)
+            ]
+        )
+
     def extra_repr(self) -> str:
         """Show the setting in ``print(module)``."""
         return f"{self.input_size}, {self.hidden_size}, periods={list(self.periods)}, direction={self.direction}"
@@ -153,12 +162,8 @@ class ClockworkLayer(nn.Module):
             )
             for i, period in enumerate(self.periods)
         ]
-        rows = [
-            nn.functional.pad(weight, (begin, self.hidden_size - end))
-            for weight, (begin, end) in zip(self.weight_hh, self._reads(), strict=True)
-        ]
         setting = (self.periods, offset, self.direction == "fast-to-slow", len(x))
-        states: Tensor = _States.apply(torch.cat(drives), torch.cat(rows), start, setting)  # type: ignore[no-untyped-call]
+        states: Tensor = _States.apply(torch.cat(drives), self.recurrent_weights(), start, setting)  # type: ignore[no-untyped-call]
         return states
 
     def _by_modules(self, x: Tensor, start: Tensor, offset: int) -> Tensor:

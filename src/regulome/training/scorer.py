@@ -6,7 +6,6 @@ import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from regulome.errors import InputError
+from regulome.models.modes import evaluating
 from regulome.training.device import choose_device
 from regulome.training.runs import Run, open_run
 from regulome.training.strands import reverse_complement
@@ -212,16 +212,3 @@ def on_device(model: nn.Module, device: torch.device) -> nn.Module:
     places = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
     there = all(place.type == device.type and device.index in (None, place.index) for place in places)
     return model if there else copy.deepcopy(model).to(device)
-
-
-@contextmanager
-def evaluating(models: Sequence[nn.Module]) -> Iterator[None]:
-    """Put models into evaluation mode for a while; afterwards each layer is in the mode in which it was."""
-    modes = [(module, module.training) for model in models for module in model.modules()]
-    try:
-        for model in models:
-            model.eval()
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -16,8 +16,9 @@ from regulome.datasets.dataset import Dataset
 from regulome.datasets.language_text import Text
 from regulome.errors import InputError
 from regulome.genome.letters import UNKNOWN
+from regulome.models.modes import evaluating
 from regulome.progress import progress
-from regulome.training.scorer import evaluating, on_device
+from regulome.training.scorer import on_device
 
 Places = npt.NDArray[np.int64]
 State = tuple[Tensor, ...] | None
