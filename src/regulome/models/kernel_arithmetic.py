@@ -157,6 +157,21 @@ def make_tanh(z: Any) -> None:
         z[j] = two / (one + exp(-two * z[j])) - one
 
 
+@njit(fastmath=FLAGS, error_model="numpy")
+def make_sigmoid(z: Any) -> None:
+    """Replace the numbers of a vector by 1 / (1 + e^−z)."""
+    one = z.dtype.type(1)
+    for j in range(z.size):
+        z[j] = one / (one + exp(-z[j]))
+
+
+@njit
+def copy(values: Any, out: Any) -> None:
+    """Copy a vector."""
+    for j in range(values.size):
+        out[j] = values[j]
+
+
 @njit
 def lay(values: Any, out: Any, column: int) -> None:
     """Copy a matrix to where it begins at ``column`` of another."""

@@ -18,46 +18,33 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from regulome.models.kernel_arithmetic import FLAGS, add_product, exp, lay, make_tanh, set_product
+from regulome.models.kernel_arithmetic import FLAGS, add_product, copy, exp, lay, make_sigmoid, make_tanh, set_product
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
-def _sigmoid(z: Any) -> None:
-    one = z.dtype.type(1)
-    for j in range(z.size):
-        z[j] = one / (one + exp(-z[j]))
-
-
-@njit
-def _copy(values: Any, out: Any) -> None:
-    for j in range(values.size):
-        out[j] = values[j]
-
-
-@njit(fastmath=FLAGS, error_model="numpy")
-def _step(gates: Any, c: Any, h: Any) -> None:
+def step(gates: Any, c: Any, h: Any) -> None:
     """Make gates of the pre-activations and cells of those before; give the states."""
     i, f, g, o = gates[0], gates[1], gates[2], gates[3]
-    _sigmoid(i)
-    _sigmoid(f)
+    make_sigmoid(i)
+    make_sigmoid(f)
     make_tanh(g)
-    _sigmoid(o)
+    make_sigmoid(o)
     for j in range(c.size):
         c[j] = f[j] * c[j] + i[j] * g[j]
-    _copy(c, h)
+    copy(c, h)
     make_tanh(h)
     for j in range(c.size):
         h[j] *= o[j]
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
-def _step_back(gates: Any, c: Any, before: Any, dh: Any, dc: Any, d: Any) -> None:
+def step_back(gates: Any, c: Any, before: Any, dh: Any, dc: Any, d: Any) -> None:
     """Give the gradients ``d`` of the pre-activations; ``dc`` comes from the step after and goes to the one before."""
     one = c.dtype.type(1)
     i, f, g, o = gates[0], gates[1], gates[2], gates[3]
     di, df, dg, do = d[0], d[1], d[2], d[3]
     # A loop writes one array: the more there are, the less the compiler can tell that they do not overlap.
-    _copy(c, do)
+    copy(c, do)
     make_tanh(do)
     for j in range(c.size):
         dc[j] += dh[j] * o[j] * (one - do[j] * do[j])
@@ -126,8 +113,8 @@ def forward(task: int, size: int, x: Any, weights: Any, states: Any, gates: Any,
         lay(x[first:last, stream // 2, t], rows, hidden)
         for gate in range(4):
             set_product(z[gate], rows, weights[stream, gate])
-        _step(z.reshape(4, c.size), c, h.ravel())
-        _copy(c, cells[stream, kept, first:last].ravel())
+        step(z.reshape(4, c.size), c, h.ravel())
+        copy(c, cells[stream, kept, first:last].ravel())
         lay(h, rows, 0)
 
 
@@ -252,7 +239,7 @@ def backward(
         h_before = nothing if n == steps - 1 else states[stream, before, first:last]
         kept = gates[stream, t, 4 * hidden * first : 4 * hidden * last].reshape(4, dc.size)
         c = cells[stream, t, first:last].ravel()
-        _step_back(kept, c, c_before.ravel(), dh.ravel(), dc, d.reshape(4, dc.size))
+        step_back(kept, c, c_before.ravel(), dh.ravel(), dc, d.reshape(4, dc.size))
         lay(h_before, rows, 0)
         lay(x[first:last, lstm, t], rows, hidden)
         set_product(dh, d[0], to_h[0])
