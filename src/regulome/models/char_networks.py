@@ -39,6 +39,9 @@ class CharNetwork(nn.Module):
         InputError: A value is out of range.
     """
 
+    #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
+    mainly_recurrent = True
+
     def __init__(
         self,
         *,
