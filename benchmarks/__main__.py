@@ -28,6 +28,7 @@ CASES = {
     "variants": "variants",
     "sequence-train": "sequence_train",
     "multilabel-metrics": "multilabel_metrics",
+    "language-train": "language_train",
 }
 
 
