@@ -81,7 +81,7 @@ BAD = [
     (b">a\nACG\nACEFG\n", "a: 'E' at position 6 \\(line 3\\) is no letter of DNA .*protein"),
     (b">b d\nAC-GT\n", "b: '-' at position 3 .*take the gaps out"),
     (b">b\nAC\0GT\n", "b: byte 0x00 at position 3"),
-    (b">a\nACG\n>b\nACG\n>a\nACG\n", "a: the name is used twice, again by record 3"),
+    (b">a\nACG\n>b\nACG\n>a\nACG\n", "a: the name is used twice, by record 1 and again by record 3"),
     (b">a\n>b\nACG\n", "a: has no sequence"),
     (b">a\nACG\n>b", "b: has no sequence"),
     (b">a\nACG\n> \nACG\n", "record 2: has no name"),
@@ -112,7 +112,7 @@ def test_all_problems_are_collected(tmp_path):
         "'E' at",
         "'-' at",
         "0x00 at",
-        "used twice, again by record 5",
+        "again by record 5",
         "no sequence",
         "no name",
     ):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 BLOCKS, VALID_BLOCKS, TEST_BLOCKS = 40, 6, 6
 #: Folds of the split that is taken when nothing was asked for.
 DEFAULT_FOLDS = 5
+#: Chromosomes that a message names: a draft may have very many records.
+_LISTED = 30
 
 
 def assign_split(
@@ -146,12 +149,18 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)])
 
 
+def _listed(names: Collection[str]) -> str:
+    """Name the first of many chromosomes, and count the others."""
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(list(names)[:_LISTED]) + more
+
+
 def _by_chromosomes(dataset: Dataset, test: Sequence[str], valid: Sequence[str]) -> Assignment:
     counts = _counts(dataset)
     if not test:
         raise InputError(
             "no test chromosomes were given",
-            cure=f"give --test-chromosomes; the dataset has {', '.join(counts)}",
+            cure=f"give --test-chromosomes; the dataset has {_listed(counts)}",
         )
     tests, valids = _resolve(dataset, test, counts), _resolve(dataset, valid, counts)
     both = [name for name in counts if name in tests and name in valids]
@@ -162,13 +171,13 @@ def _by_chromosomes(dataset: Dataset, test: Sequence[str], valid: Sequence[str])
         size = sum(counts[name] for name in tests)
         folds = min(len(rest), max(2, round(sum(rest.values()) / size)))
         valids = set(balanced_folds(rest, folds)[0]) if len(rest) > 1 else set()
-        logger.info("validation chromosomes, chosen by size: %s", ", ".join(in_order(valids)) or "none are left")
+        logger.info("validation chromosomes, chosen by size: %s", _listed(in_order(valids)) or "none are left")
     return _by_name(dataset, tests, valids)
 
 
 def _resolve(dataset: Dataset, wanted: Sequence[str], counts: Mapping[str, int]) -> set[str]:
     """Find the chromosomes that the user means among those of the dataset."""
-    cure = f"the dataset has {', '.join(counts)}"
+    cure = f"the dataset has {_listed(counts)}"
     try:
         found = match_names(wanted, counts, file=dataset.path) if wanted else {}
     except InputError:
@@ -183,23 +192,21 @@ def _resolve(dataset: Dataset, wanted: Sequence[str], counts: Mapping[str, int])
 
 
 def _by_name(dataset: Dataset, tests: set[str], valids: set[str]) -> Assignment:
-    chromosomes = dataset.regions["chrom"].to_numpy()
-    parts = np.full(len(dataset), "train", dtype="<U5")
-    parts[np.isin(chromosomes, list(valids))] = "valid"
-    parts[np.isin(chromosomes, list(tests))] = "test"
-    parts[chromosomes == UNKNOWN_CHROMOSOME] = ""
-    return parts
+    # Looked up, not compared one by one: a draft has as many records as examples.
+    part_of = dict.fromkeys(valids, "valid") | dict.fromkeys(tests, "test") | {UNKNOWN_CHROMOSOME: ""}
+    parts = dataset.regions["chrom"].replace_strict(part_of, default="train", return_dtype=pl.String)
+    return parts.to_numpy().astype("<U5")
 
 
 def balanced_folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
     """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
     members: list[list[str]] = [[] for _ in range(folds)]
-    sizes = [0] * folds
+    smallest = [(0, fold) for fold in range(folds)]
     order = {name: place for place, name in enumerate(in_order(set(counts)))}
     for name in sorted(counts, key=lambda name: (-counts[name], order[name])):
-        smallest = sizes.index(min(sizes))
-        members[smallest].append(name)
-        sizes[smallest] += counts[name]
+        size, fold = smallest[0]
+        members[fold].append(name)
+        heapq.heapreplace(smallest, (size + counts[name], fold))
     return members
 
 

@@ -137,7 +137,7 @@ class Fasta:
             cure = "save it as UTF-8; is it really a text file?"
             self._refuse(InputError("its name is not UTF-8 text", file=self.path, record=record, cure=cure))
             names = self._names.decode("utf-8", "replace").split("\n")[:-1]
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         if len(set(names)) < len(names) or "" in names:
             for i, name in enumerate(names):
                 if not name:
@@ -145,9 +145,9 @@ class Fasta:
                     self._refuse(InputError("has no name", file=self.path, record=f"record {i + 1:,}", cure=cure))
                 elif name in seen:
                     cure = "give each record a name of its own"
-                    problem = f"the name is used twice, again by record {i + 1:,}"
+                    problem = f"the name is used twice, by record {seen[name]:,} and again by record {i + 1:,}"
                     self._refuse(InputError(problem, file=self.path, record=name, cure=cure))
-                seen.add(name)
+                seen.setdefault(name, i + 1)
         for i in np.flatnonzero(begins[1:] == begins[:-1]).tolist():
             cure = "take the record out, or download the file again"
             self._refuse(InputError("has no sequence", file=self.path, record=names[i] or None, cure=cure))
