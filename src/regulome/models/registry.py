@@ -21,7 +21,7 @@ _FILES = (
     *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest"),
     *("deepsea", "danq", "basset", "deep_motif_dashboard"),
     *("deepbind", "bigru", "gru", "clockwork", "kmer"),
-    *("char_networks", "markov"),
+    *("char_networks", "markov", "context_mixing"),
 )
 
 # What a network of each kind of input is made with when its parameters are counted for the list, where its paper has

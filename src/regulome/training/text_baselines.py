@@ -20,6 +20,7 @@ from regulome.models.markov_mixing import add_constant, learn_weights, mix_order
 from regulome.models.preprocess import Predictor
 from regulome.training.build import build_predictor
 from regulome.training.fit import Epoch, FitJob, Fitted, Rows
+from regulome.training.text_scores import block_bits
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +115,24 @@ def _tables(settings: Markov, text: Text, train: Places, order: int, both: bool)
 
 def _mean(text: Text, stretches: Places, table: npt.NDArray[np.float32]) -> float:
     # The letters before a stretch may be looked back at: they were read by then.
-    loss, scored = text_loss(text.letters, np.zeros(len(stretches), np.int64), stretches, table)
-    return float(loss) / max(1, scored)
+    found: tuple[float, int] = text_loss(text.letters, np.zeros(len(stretches), np.int64), stretches, table)
+    return found[0] / max(1, found[1])
+
+
+def _fit_mixing(job: FitJob) -> tuple[Fitted, dict[str, Any]]:
+    """Read the training text once; the history's training loss is of letters that were not counted yet."""
+    begin = time.monotonic()
+    text = Text(job.dataset)
+    predictor = build_predictor(job.recipe, job.dataset, fit_on=job.train[:1])
+    network: Any = predictor.network
+    both = network.strands == "both" or text.strands == "both"
+    loss = network.learn(text.letters, stretches_of(text, job.train), both_strands=both)
+    found = block_bits([predictor], job.dataset, job.valid)
+    valid = float(found.bits.sum()) / max(1, int(found.letters.sum())) * math.log(2)
+    logger.info("%svalidation perplexity %.4f", job.title, math.exp(valid))
+    row: Epoch = {"member": job.member, "epoch": 1, "step": 1, "train_loss": loss, "valid_loss": valid}
+    row |= {"learning_rate": None, "seconds": round(time.monotonic() - begin, 3)}
+    return _fitted(predictor, [row]), {}
 
 
 def _fitted(predictor: Predictor, history: list[Epoch]) -> Fitted:
@@ -123,4 +140,4 @@ def _fitted(predictor: Predictor, history: list[Epoch]) -> Fitted:
     return {"weights": weights, "history": history}
 
 
-_FITS = {"markov": _fit_markov}
+_FITS = {"markov": _fit_markov, "context-mixing": _fit_mixing}
