@@ -25,8 +25,12 @@ def command(
         typer.Option(help="What is varied: a recipe's name or a TOML file; default: the recipe's own space."),
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="What trials are scored by: valid_auroc, valid_auprc or valid_loss.")
-    ] = "valid_auroc",
+        str | None,
+        typer.Option(
+            help="What trials are scored by: valid_auroc (default), valid_auprc or valid_loss; texts: valid_perplexity "
+            "(default) or valid_loss."
+        ),
+    ] = None,
     folds: Annotated[
         int, typer.Option(help="Cross-validate each setting in the training part; 0 takes the validation part.")
     ] = 0,
@@ -45,9 +49,13 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Try many settings of a recipe, train the best one, and evaluate it on the test examples."""
+    """Try many settings of a recipe, train the best one, and evaluate it on the test examples.
+
+    The folder has every setting in trials.tsv, drawn in trials.svg and trials.png, and the run of the best one.
+    """
     from regulome.cli.evaluate import show_metrics
     from regulome.cli.tables import show
+    from regulome.report import write_search_figure
     from regulome.training import search
 
     found = search(
@@ -69,6 +77,7 @@ def command(
         set=set_,
         overwrite=overwrite,
     )
+    write_search_figure(found)
     show(["key", "best"], [[key, _short(value)] for key, value in found.best.settings.items()])
     show_metrics({str(out / "best"): found.run.metrics()})
 

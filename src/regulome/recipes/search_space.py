@@ -6,6 +6,8 @@ A space is TOML::
     training.learning_rate = { low = 0.0005, high = 0.05, log = true }
     model.hyperparameters.hidden = { choices = [0, 32] }
     model.hyperparameters.detector_length = { low = 8, high = 24, step = 4 }
+
+``model.name = { choices = […] }`` varies the network; hyperparameters are then those that all of them have.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from regulome.recipes.schema import Hyperparameter, Recipe
 #: The space of networks that have none of their own.
 DEFAULT = "default"
 _NETWORK = "model.hyperparameters."
+_NAME = "model.name"
 # What decides how a training is run rather than what it learns; the search itself sets the seeds.
 _FIXED = ("training.seed", "training.method", "training.checkpoint_minutes")
 _WORDS = ("choices", "low", "high", "log", "step", "power")
@@ -196,27 +199,47 @@ def _find(space: str | Path | None, recipe: Recipe) -> tuple[str | None, Path | 
 def _dimensions(table: Mapping[str, Any], recipe: Recipe, file: Path | None) -> tuple[Dimension, ...]:
     floats = {doc.key: doc.default for doc in field_docs() if doc.key.startswith(("input.", "training.", "baseline."))}
     kinds: dict[str, bool] = {key: _is_float(default) for key, default in floats.items() if key not in _FIXED}
-    defaults = default_hyperparameters(recipe.model.name)
-    kinds |= {_NETWORK + name: isinstance(value, float) for name, value in defaults.items() if name != "task"}
+    entries = list(_flat(table))
+    networks = _networks(dict(entries), recipe, file)
+    first, *others = networks.values()
+    # What several networks are searched by has to be a hyperparameter of each.
+    shared = {name: value for name, value in first.items() if all(name in other for other in others)}
+    kinds |= {_NETWORK + name: isinstance(value, float) for name, value in shared.items() if name != "task"}
+    kinds[_NAME] = False
     found = []
-    for key, said in _flat(table):
+    for key, said in entries:
         if key not in kinds:
-            raise InputError(_unknown(key, recipe), file=file, record=key, cure=_near_key(key, kinds))
+            raise InputError(_unknown(key, networks), file=file, record=key, cure=_near_key(key, kinds))
         found.append(_dimension(key, said, takes_float=kinds[key], file=file))
     if not found:
         raise InputError("the space is empty", file=file, cure=f"{_EXAMPLE} for a key of the recipe")
     return tuple(found)
 
 
+def _networks(entries: Mapping[str, Any], recipe: Recipe, file: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the networks that are searched over, each with its hyperparameters and their defaults."""
+    if _NAME not in entries:
+        return {recipe.model.name: default_hyperparameters(recipe.model.name)}
+    said = entries[_NAME]
+    names = said.get("choices") if isinstance(said, Mapping) else None
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        cure = 'give { choices = ["char-rnn", "char-gru"] }'
+        raise InputError("expected choices among the names of networks", file=file, record=_NAME, cure=cure)
+    with blame(file, _NAME):
+        return {name: default_hyperparameters(name) for name in names}
+
+
 def _is_float(default: str) -> bool:
     return default.replace(".", "", 1).replace("e-", "", 1).isdigit() and not default.isdigit()
 
 
-def _unknown(key: str, recipe: Recipe) -> str:
+def _unknown(key: str, networks: Mapping[str, Mapping[str, Any]]) -> str:
     if key in _FIXED:
         return "is not searched over"
     if key.startswith(_NETWORK):
-        return f"{recipe.model.name} has no hyperparameter {key.removeprefix(_NETWORK)!r}"
+        wanted = key.removeprefix(_NETWORK)
+        lacking = next(name for name, defaults in networks.items() if wanted not in defaults or wanted == "task")
+        return f"{lacking} has no hyperparameter {wanted!r}"
     return "is no key of a recipe that can be searched over"
 
 

@@ -29,7 +29,7 @@ from regulome.training.search_trials import Work, divide, metric_words, run_tria
 logger = logging.getLogger(__name__)
 
 #: What trials may be scored by.
-METRICS = ("valid_auroc", "valid_auprc", "valid_loss")
+METRICS = ("valid_auroc", "valid_auprc", "valid_loss", "valid_perplexity")
 #: Trials of a search that has no end of its own.
 TRIALS = 30
 
@@ -45,7 +45,7 @@ def search(
     split: str | None = None,
     test_chromosomes: Sequence[str] = (),
     valid_chromosomes: Sequence[str] = (),
-    metric: str = "valid_auroc",
+    metric: str | None = None,
     folds: int = 0,
     candidates: int = 3,
     seed: int = 0,
@@ -77,10 +77,11 @@ def search(
         split: See :func:`regulome.datasets.assign_split`.
         test_chromosomes: Chromosomes to test on.
         valid_chromosomes: Chromosomes that score trials and choose epochs.
-        metric: What trials are scored by, at the epoch that the recipe keeps: "valid_auroc", "valid_auprc" (regression:
-            Pearson's correlation) or "valid_loss".
+        metric: What trials are scored by, at the epoch that the recipe keeps: "valid_auroc" (the default),
+            "valid_auprc" (regression: Pearson's correlation) or "valid_loss"; of texts "valid_perplexity" (the default)
+            or "valid_loss".
         folds: Score each setting by cross-validation within the training part in so many folds; 0 takes the validation
-            part.
+            part. Texts have no folds.
         candidates: Trainings of the best setting, with seeds seed, seed + 1 …
         seed: Seed of the settings, the folds and the trainings; replaces the recipe's.
         device: "auto", "cpu" or "cuda".
@@ -97,6 +98,7 @@ def search(
     """
     _check(sampler, metric, trials, folds, candidates)
     plan = make_plan(recipe, dataset, split, test_chromosomes, valid_chromosomes, seed, device, 1, 1, set)
+    metric = _metric(metric, folds, plan)
     chosen = load_space(space, plan.recipe)
     _check_space(chosen, plan)
     count = _count(chosen, sampler, trials)
@@ -126,9 +128,9 @@ def search(
     return found
 
 
-def _check(sampler: str, metric: str, trials: int | None, folds: int, candidates: int) -> None:
+def _check(sampler: str, metric: str | None, trials: int | None, folds: int, candidates: int) -> None:
     for name, value, known in (("sampler", sampler, SAMPLERS), ("metric", metric, METRICS)):
-        if value not in known:
+        if value is not None and value not in known:
             raise InputError(f"unknown {name} {value!r}", cure=nearest(value, known))
     if trials is not None and trials < 1:
         raise InputError(f"trials must be at least 1, got {trials}")
@@ -136,6 +138,19 @@ def _check(sampler: str, metric: str, trials: int | None, folds: int, candidates
         raise InputError(f"folds must be 0 or at least 2, got {folds}")
     if candidates < 1:
         raise InputError(f"candidates must be at least 1, got {candidates}")
+
+
+def _metric(metric: str | None, folds: int, plan: Plan) -> str:
+    """Return what trials are scored by, where the dataset has it."""
+    if plan.info.task != "next-letter":
+        if metric == "valid_perplexity":
+            raise InputError(f"{metric} is searched by over texts", cure="give valid_loss, which orders the same")
+        return metric or "valid_auroc"
+    if folds:
+        raise InputError("a text is not divided into folds", file=plan.dataset.path, cure="leave --folds away")
+    if metric in ("valid_auroc", "valid_auprc"):
+        raise InputError(f"{metric} is of labels: a text has none", cure="give valid_perplexity or valid_loss")
+    return metric or "valid_perplexity"
 
 
 def _check_space(space: Space, plan: Plan) -> None:
@@ -174,6 +189,7 @@ def _record(plan: Plan, space: Space, sampler: str, metric: str, folds: int, see
     return SearchInfo(
         recipe=plan.recipe.name,
         line=plan.recipe.line,
+        task=plan.info.task,
         dataset=runs.DatasetRecord(path=str(plan.dataset.path), checksum=plan.dataset.checksum),
         split=plan.info.split,
         request=request,
@@ -237,7 +253,7 @@ def _best_recipe(work: Work, best: Trial) -> Recipe:
 def _say(work: Work) -> str:
     request = work.info.request
     how = f"mean over {request['folds']} folds of the training part" if request["folds"] else "on the validation part"
-    words = metric_words(work.info.metric, work.plan.dataset.task)
+    words = metric_words(work.info.metric, work.plan.info.task)
     keys = ", ".join(dimension.key for dimension in work.space.dimensions)
     source = f" (space {work.space.name})" if work.space.name else ""
     return f"{work.trials} trials, {request['sampler']}, by {words} {how}, over {keys}{source}"

@@ -69,7 +69,7 @@ def study_of(
         import optuna
 
         study = optuna.create_study(direction="maximize" if maximize else "minimize")
-        dimensions = space.dimensions if space is not None else [_recorded(key, said) for key, said in record.items()]
+        dimensions = space.dimensions if space is not None else [recorded(key, said) for key, said in record.items()]
         distributions = _distributions(dimensions)
         states = {"complete": optuna.trial.TrialState.COMPLETE, "failed": optuna.trial.TrialState.FAIL}
         for trial in trials:
@@ -86,8 +86,8 @@ def study_of(
     return study
 
 
-def _recorded(key: str, said: Mapping[str, Any]) -> Dimension:
-    """Make a dimension again from its record: whole ranges were written with whole ends."""
+def recorded(key: str, said: Mapping[str, Any]) -> Dimension:
+    """Make a dimension again from what ``search.json`` has of it: whole ranges were written with whole ends."""
     if "choices" in said:
         return Dimension(key, tuple(said["choices"]))
     whole = isinstance(said["low"], int) and isinstance(said["high"], int)

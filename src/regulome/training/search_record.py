@@ -8,6 +8,7 @@ the recipe with the best setting; ``best`` the run that was trained by it. While
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 FORMAT: Final = "regulome-search"
 SCHEMA: Final = 1
 INFO, TRIALS, RECIPE, RUN = "search.json", "trials.tsv", "best.toml", "best"
+# Columns of a search over a text.
+_TEXT = ("valid_perplexity", "valid_bits", "test_perplexity", "test_bits")
+# Metrics of which less is better.
+_COSTS = ("valid_loss", "valid_perplexity")
 
 
 class Trial(BaseModel):
@@ -43,6 +48,7 @@ class Trial(BaseModel):
         settings: Value of each key.
         drawn: What was drawn for each key, before it became the value.
         folds: Score of each fold; without folds the one score.
+        test: Of a text the perplexity on the test part; nothing is chosen by it.
         seconds: Time spent training.
         note: Why it failed.
     """
@@ -53,6 +59,7 @@ class Trial(BaseModel):
     settings: dict[str, Any]
     drawn: dict[str, Any]
     folds: list[float] = Field(default_factory=list)
+    test: float | None = None
     seconds: float = 0.0
     note: str = ""
 
@@ -73,6 +80,7 @@ class SearchInfo(BaseModel):
         status: ``"searching"`` until everything is there, then ``"complete"``.
         recipe: Name of the recipe.
         line: Line of work.
+        task: What is learned; empty in old searches.
         dataset: The dataset.
         split: The split in words.
         request: Everything that decides the trials; a search is resumed only with the same.
@@ -91,6 +99,7 @@ class SearchInfo(BaseModel):
     status: Literal["searching", "complete"] = "searching"
     recipe: str
     line: str
+    task: str = ""
     dataset: runs.DatasetRecord
     split: str
     request: dict[str, Any]
@@ -106,11 +115,16 @@ class SearchInfo(BaseModel):
         """What trials are scored by."""
         return str(self.request["metric"])
 
+    @property
+    def maximize(self) -> bool:
+        """Whether more of it is better."""
+        return self.metric not in _COSTS
+
     def goodness(self, score: float | None) -> float:
         """Turn a score so that more is better."""
         if score is None:
             return float("-inf")
-        return -score if self.metric == "valid_loss" else score
+        return score if self.maximize else -score
 
     def leader(self) -> Trial | None:
         """Return the best trial so far, the first of equals."""
@@ -125,8 +139,11 @@ class SearchInfo(BaseModel):
             self.table().write_csv(temporary, separator="\t")
 
     def table(self) -> pl.DataFrame:
-        """Return a row per trial: number, state, score, each key, the folds, seconds, note."""
-        folds = range(int(self.request["folds"]))
+        """Return a row per trial: number, state, score, each key, the folds, seconds, note.
+
+        Of texts there are also ``valid_perplexity``, ``valid_bits`` (per letter), ``test_perplexity``, ``test_bits``.
+        """
+        folds, text = range(int(self.request["folds"])), self.line == "language"
         rows = [
             {
                 "number": trial.number,
@@ -134,15 +151,23 @@ class SearchInfo(BaseModel):
                 "score": trial.score,
                 **{key: _cell(trial.settings[key]) for key in self.request["space"]},
                 **{f"fold_{k + 1}": trial.folds[k] if k < len(trial.folds) else None for k in folds},
+                **(self._text_scores(trial) if text else {}),
                 "seconds": round(trial.seconds, 3),
                 "note": trial.note or None,
             }
             for trial in self.trials
         ]
         fixed = {"number": pl.Int64, "state": pl.String, "score": pl.Float64}
-        floats = dict.fromkeys([*(f"fold_{k + 1}" for k in folds), "seconds"], pl.Float64)
+        floats = dict.fromkeys([*(f"fold_{k + 1}" for k in folds), *(_TEXT if text else ()), "seconds"], pl.Float64)
         kinds = {key: _column([row[key] for row in rows]) for key in self.request["space"]}
         return pl.DataFrame(rows, schema={**fixed, **kinds, **floats, "note": pl.String}, strict=False)
+
+    def _text_scores(self, trial: Trial) -> dict[str, float | None]:
+        bits = trial.score
+        if bits is not None:
+            bits = bits / math.log(2) if self.metric == "valid_loss" else math.log2(bits)
+        pairs = (None if bits is None else 2.0**bits, bits, trial.test, trial.test and math.log2(trial.test))
+        return dict(zip(_TEXT, pairs, strict=True))
 
 
 def _cell(value: Any) -> Any:
@@ -194,7 +219,7 @@ class Search:
         """Return the trials as a study of Optuna, for its importances and figures."""
         from regulome.training.proposals import study_of
 
-        return study_of(self.info.trials, self.info.request["space"], maximize=self.info.metric != "valid_loss")
+        return study_of(self.info.trials, self.info.request["space"], maximize=self.info.maximize)
 
 
 def open_search(path: str | os.PathLike[str]) -> Search:

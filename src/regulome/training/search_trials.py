@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,14 @@ from regulome.recipes.load import with_settings
 from regulome.recipes.schema import Recipe
 from regulome.recipes.search_space import Space
 from regulome.training import partial, runs
-from regulome.training.fit import Epoch, FitJob
+from regulome.training.build import new_predictor
+from regulome.training.fit import Epoch, FitJob, Fitted
+from regulome.training.lines import line_named
 from regulome.training.plan import Plan
 from regulome.training.proposals import propose
 from regulome.training.search_record import RUN, Candidate, SearchInfo, Trial
 from regulome.training.targets import summarize_targets
+from regulome.training.text_scores import block_bits, perplexity
 from regulome.training.trainer import finish, fit_job, fit_member
 from regulome.training.validation import SCORES, Validation
 
@@ -33,7 +36,10 @@ logger = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 # What these say of each epoch or strength is too much where a trial has one line.
-_TALKATIVE = ("fit", "baselines", "kmer_baseline", "launch")
+_TALKATIVE = (
+    *(f"training.{name}" for name in ("fit", "baselines", "kmer_baseline", "launch", "lines")),
+    "datasets.language_batches",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,6 @@ def run_trials(work: Work) -> Trial:
         InputError: No setting could be trained.
     """
     info = work.info
-    maximize = info.metric != "valid_loss"
     while True:
         if not info.trials or info.trials[-1].state != "running":
             number = len(info.trials) + 1
@@ -96,7 +101,7 @@ def run_trials(work: Work) -> Trial:
                 break
             seed = int(info.request["seed"])
             settings, drawn = propose(
-                *(work.space, work.sampler), seed=seed, number=number, before=info.trials, maximize=maximize
+                *(work.space, work.sampler), seed=seed, number=number, before=info.trials, maximize=info.maximize
             )
             info.trials.append(Trial(number=number, settings=settings, drawn=drawn))
             info.save(work.folder)
@@ -130,8 +135,11 @@ def _run(work: Work, trial: Trial) -> None:
                 checkpoint=work.folder / f"trial-{trial.number}-{number + 1}.pt",
                 title=f"trial {trial.number} of {work.trials}{fold} · ",
             )
-            fitted, _ = fit_job(job, plan.device)
-            trial.folds.append(kept_score(fitted["history"], recipe, plan.dataset.task, work.info.metric))
+            fitted, chosen = fit_job(job, plan.device)
+            score = kept_score(fitted["history"], recipe, plan.info.task, work.info.metric)
+            if plan.info.task == "next-letter":
+                trial.test = _test(plan, recipe, fitted, chosen)
+            trial.folds.append(score)
             trial.seconds += sum(float(row["seconds"] or 0) for row in fitted["history"])
             work.info.save(work.folder)
         trial.score, trial.state = float(np.mean(trial.folds)), "complete"
@@ -145,25 +153,39 @@ def _run(work: Work, trial: Trial) -> None:
         torch.cuda.empty_cache()
 
 
+def _test(plan: Plan, recipe: Recipe, fitted: Fitted, chosen: Mapping[str, Any]) -> float | None:
+    """Return the perplexity of what was fitted to a text on its test part; None where there is none."""
+    sizes = line_named(recipe.line).sizes(plan.dataset)
+    predictor = new_predictor(recipe, task=plan.info.task, hyperparameters=chosen, **sizes)
+    predictor.load_state_dict(fitted["weights"])
+    found = block_bits([predictor], plan.dataset, plan.rows("test"), device=plan.device, description="testing")
+    letters = int(found.letters.sum())
+    return float(perplexity(found.bits.sum() / letters)) if letters else None
+
+
 def kept_score(history: Sequence[Epoch], recipe: Recipe, task: str, metric: str) -> float:
     """Return the score of the epoch that the recipe keeps.
 
     Args:
         history: One row per epoch.
         recipe: The recipe; its ``training.select`` says which epoch is kept.
-        task: "classification" or "regression".
-        metric: "valid_auroc", "valid_auprc" (regression: both mean Pearson's correlation) or "valid_loss".
+        task: "classification", "regression" or "next-letter".
+        metric: "valid_auroc", "valid_auprc" (regression: both mean Pearson's correlation), "valid_loss", or of texts
+            "valid_perplexity".
 
     Raises:
         InputError: The score is not defined.
     """
-    names = ("auroc", "auprc") if task == "classification" else ("pearson",)
+    names = {"classification": ("auroc", "auprc"), "regression": ("pearson",)}.get(task, ())
     epochs = [
         Validation(_number(row["valid_loss"]), {name: row.get(f"valid_{name}") for name in names}) for row in history
     ]
     select = recipe.training.select
     kept = epochs[-1] if select == "last" else max(epochs, key=lambda epoch: epoch.value(select))
-    score = kept.loss if metric == "valid_loss" else kept.scores[_score_name(metric, task)]
+    if metric == "valid_perplexity":
+        score: float | None = float(np.exp(kept.loss))
+    else:
+        score = kept.loss if metric == "valid_loss" else kept.scores[_score_name(metric, task)]
     if score is None or not np.isfinite(score):
         raise InputError(f"{metric} is not defined")
     return score
@@ -174,7 +196,7 @@ def _number(value: float | None) -> float:
 
 
 def _score_name(metric: str, task: str) -> str:
-    return metric.removeprefix("valid_") if task == "classification" else "pearson"
+    return "pearson" if task == "regression" else metric.removeprefix("valid_")
 
 
 def metric_words(metric: str, task: str) -> str:
@@ -194,7 +216,7 @@ def _line(work: Work, trial: Trial) -> str:
     mean = sum(each.seconds for each in info.trials) / len(info.trials)
     left = mean * (work.trials - len(info.trials))
     more = f", about {left:,.0f} s left" if left >= 1 else ""
-    words = metric_words(info.metric, work.plan.dataset.task)
+    words = metric_words(info.metric, work.plan.info.task)
     return f"{begin}: {words} {trial.score:.4f}{first}, {trial.seconds:.1f} s{more} · {said}"
 
 
@@ -251,7 +273,7 @@ def _fit_candidate(work: Work, recipe: Recipe) -> float | None:
     try:
         fit_member(plan, folder, 0)
         history: list[Any] = partial.read_history(folder).to_dicts()
-        return kept_score(history, recipe, plan.dataset.task, work.info.metric)
+        return kept_score(history, recipe, plan.info.task, work.info.metric)
     except InputError as error:
         if error.file is not None:
             raise
@@ -267,7 +289,7 @@ def _clear(folder: Path) -> None:
 @contextmanager
 def _few_words() -> Iterator[None]:
     """Let fits say only what is wrong."""
-    loggers = [logging.getLogger(f"regulome.training.{name}") for name in _TALKATIVE]
+    loggers = [logging.getLogger(f"regulome.{name}") for name in _TALKATIVE]
     levels = [each.level for each in loggers]
     for each in loggers:
         each.setLevel(logging.WARNING)
