@@ -68,7 +68,7 @@ def _words(materials: Sequence[Material]) -> Picture:
         f"Each run has written {SAMPLES} texts of {SAMPLE_LETTERS:,} letters; each dot is one of the 256 words. On the "
         "dotted line it is used as often as in the genome; the words that lie farthest off are named. Words that would "
         f"have to be others: {apart}; letters drawn one by one in the genome's proportions are off by "
-        f"{100 * words_apart(first, 'composition'):.1f} %, and chance alone by about 2 %. G and C: genome "
+        f"{100 * words_apart(first, 'composition'):.1f} %, and chance alone by up to about 2 %. G and C: genome "
         f"{100 * float((first['text'] * first['gc']).sum()):.1f} %, {composition}.",
         stack(tables),
         "words",

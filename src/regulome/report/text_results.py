@@ -25,6 +25,7 @@ from regulome.training.comparison import compare
 _PAIRS = 6
 # Blocks in the table of the easiest and of the hardest.
 _SHOWN = 5
+_EPOCH, _TRIED = "epoch (once through the training text)", "setting tried, simplest first"
 _COLUMNS = ("perplexity", "bits_per_base", "accuracy")
 
 
@@ -106,21 +107,24 @@ def _against_baselines(network: Material, baseline: Material) -> str:
         found = _difference(network, baseline)
     except InputError as error:
         return f"The best network and the best baseline cannot be compared block by block ({error}). {both}."
-    between = f"a difference of {_signed(found['difference'])} [{_signed(found['low'])}, {_signed(found['high'])}]"
+    ends = sorted(abs(found[end]) for end in ("low", "high")) if found["better"] else []
+    by = f"{abs(found['difference']):.4f} [{', '.join(f'{end:.4f}' for end in ends)}] bits per base"
     if found["better"] is None:
         return (
             f"The best network, {network.label}, and the best baseline, {baseline.label}, cannot be told apart: "
-            f"{between} bits per base on the same blocks. {both}. Counting words does as well here."
+            f"the network's bits per base less the baseline's are {_signed(found['difference'])} "
+            f"[{_signed(found['low'])}, {_signed(found['high'])}] on the same blocks. {both}. Counting words does as "
+            "well here."
         )
     if found["difference"] > 0:
         return (
             f"A baseline wins: {baseline.label} predicts the held-out text better than every network on this page, by "
-            f"{between} bits per base on the same blocks. {both}. What the networks have learned, counting words gives "
+            f"{by} on the same blocks. {both}. What the networks have learned, counting words gives "
             "as well: train them on more letters, or use the baseline, which is a run like any other."
         )
     return (
-        f"The best network, {network.label}, beats the best baseline, {baseline.label}, by {between} bits per base on "
-        f"the same blocks: it has learned more than which words are common. {both}."
+        f"The best network, {network.label}, beats the best baseline, {baseline.label}, by {by} on the same blocks: "
+        f"it has learned more than which words are common. {both}."
     )
 
 
@@ -145,9 +149,9 @@ def text_blocks(materials: Sequence[Material]) -> list[Block]:
             "Bits per base along the genome",
             along_figure(tables),
             f"Bits per base of each test block in the order of the genome: {spoken}.",
-            "Each level stretch is a held-out block. Where all runs go down together the genome is easy: repeats, "
-            "stretches of few letters, genes that are used much. Where one goes down alone it knows something that "
-            "the others do not. For single letters: `regulome predict RUN --genome GENOME.fa --out surprise.bw`.",
+            "Each level stretch is a held-out block. Where all runs go down together the genome is easy: repeats, or "
+            "some letters that are much commoner than others. Where one goes down alone it knows something that the "
+            "others do not. For single letters: `regulome predict RUN --genome GENOME.fa --out surprise.bw`.",
             stack(tables),
             "blocks",
             "Single blocks far above the others: text of another kind, from a virus, a plasmid or a contamination, or "
@@ -216,12 +220,15 @@ def text_differences(materials: Sequence[Material]) -> list[Block]:
 
 def text_training(materials: Sequence[Material]) -> Picture | Words:
     """Perplexity by epoch, with the levels of guessing and of the best baseline."""
-    histories = {m.label: m.run.history() for m in materials if (m.run.path / "history.csv").is_file()}
-    if not histories:
+    # What a baseline has tried is no course of training; it is shown where there is nothing else.
+    networks = [m for m in materials if not m.counts]
+    shown = [m for m in networks or materials if (m.run.path / "history.csv").is_file()]
+    if not shown:
         return Words(["These runs have no history of training."])
+    histories = {m.label: m.run.history() for m in shown}
     counting = [m for m in materials if m.counts and m.text is not None and np.isfinite(m.text.valid)]
     best = min(counting, key=lambda m: m.text.valid if m.text else np.inf, default=None)
-    level = None if best is None or best.text is None else (best.label, best.text.valid)
+    level = None if best is None or best.text is None or not networks else (best.label, best.text.valid)
     reached = "; ".join(
         f"{name} {np.exp(min(losses)):.3f}"
         for name, history in histories.items()
@@ -237,11 +244,12 @@ def text_training(materials: Sequence[Material]) -> Picture | Words:
         for name, history in histories.items()
     }
     return Picture(
-        "Perplexity by epoch",
-        perplexity_history_figure(histories, level),
+        "Perplexity by epoch" if networks else "Perplexity by setting",
+        perplexity_history_figure(histories, level, _EPOCH if networks else _TRIED),
         f"Curves of the perplexity on training and on validation text by epoch. Lowest on validation text: {reached}.",
-        "Left: on the training text, while it was learned. Right: on the validation blocks, after each epoch; the "
-        f"epoch where it is lowest is kept unless the recipe says otherwise. Dotted: the level of guessing{baseline}.",
+        ("Left: on the training text, while it was learned. " if networks else "Left: on the training text. ")
+        + "Right: on the validation blocks; what is lowest there is kept, unless the recipe says otherwise. Dotted: "
+        f"the level of guessing{baseline}.",
         stack(perplexities),
         "training",
         "Training falls while validation rises: the model learns the text by heart; fewer epochs, dropout, both "

@@ -45,16 +45,21 @@ def rule(axes: Axes, value: float, text: str) -> None:
         va="bottom",
         color=_QUIET,
         fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+        zorder=5,
     )
 
 
 @styled
-def perplexity_history_figure(histories: Mapping[str, pl.DataFrame], level: tuple[str, float] | None) -> Figure:
+def perplexity_history_figure(
+    histories: Mapping[str, pl.DataFrame], level: tuple[str, float] | None, steps: str = "epoch"
+) -> Figure:
     """Draw the perplexity of the training text (left) and of the validation text (right) by epoch.
 
     Args:
         histories: Run → member, epoch, train_loss, valid_loss in nats; missing values are null.
         level: Name of the best baseline and its perplexity on the validation text; None where none is compared.
+        steps: What a row of a history is.
     """
     figure, ((left, right),) = panels(1, 2, (9.2, 3.6 + 0.22 * -(-len(histories) // 3)), sharey=True)
     longest = 1
@@ -75,7 +80,7 @@ def perplexity_history_figure(histories: Mapping[str, pl.DataFrame], level: tupl
                     **line_style(index, linewidth=1.5),
                 )
     for axes, title in ((left, "Training text"), (right, "Validation text")):
-        axes.set(title=title, xlabel="epoch (once through the training text)")
+        axes.set(title=title, xlabel=steps)
         axes.set_xlim(0.5, longest + 0.5) if longest < 13 else axes.margins(x=0.03)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.tick_params(labelleft=True)

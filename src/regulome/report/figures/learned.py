@@ -70,7 +70,8 @@ def words_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out t
     figure, axes = panels(rows, columns, (width, (4.6 if columns < 3 else 3.4) * rows), sharex=True, sharey=True)
     some = np.concatenate([table.select("text", "sample").to_numpy().ravel() for table in tables.values()])
     some = some[some > 0]
-    low, high = (float(some.min()) / 1.25, float(some.max()) * 1.25) if len(some) else (1e-4, 1.0)
+    # Three decades are enough: what lies below is drawn at the edge.
+    low, high = (max(some.min(), some.max() / 1000) / 1.25, some.max() * 1.25) if len(some) else (1e-4, 1.0)
     for index in range(rows * columns):
         here = axes[index // columns][index % columns]
         if index >= len(tables):
@@ -78,11 +79,11 @@ def words_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out t
             continue
         name, table = list(tables.items())[index]
         here.plot([low, high], [low, high], color="#9aa5b1", linewidth=1, linestyle=":", zorder=1)
-        # A word that never stands there has a place on the edge.
         x, y = (np.maximum(table[column].to_numpy(), low) for column in ("text", "sample"))
         here.scatter(x, y, c=table["gc"], cmap=SEQUENTIAL, vmin=0, vmax=1, s=18, linewidths=0.3, edgecolors="#1f2933")
         for place in _farthest(x, y, np.log(high / low)):
-            above = y[place] > x[place]
+            # A name stands on the side away from the diagonal, unless the axis is there.
+            above = y[place] > x[place] and np.log(x[place] / low) > 0.2 * np.log(high / low)
             here.annotate(
                 table["word"][int(place)],
                 (x[place], y[place]),
@@ -116,7 +117,7 @@ def _farthest(x: Floats, y: Floats, width: float) -> list[int]:
     chosen: list[int] = []
     for place in np.argsort(-np.abs(np.log(y / x)) * np.sqrt(np.maximum(x, y)), kind="stable"):
         near = [
-            abs(np.log(x[place] / x[other])) < 0.22 * width and abs(np.log(y[place] / y[other])) < 0.035 * width
+            abs(np.log(x[place] / x[other])) < 0.22 * width and abs(np.log(y[place] / y[other])) < 0.06 * width
             for other in chosen
         ]
         if len(chosen) < _NAMED and x[place] != y[place] and not any(near):
@@ -132,7 +133,7 @@ def rhythm_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out 
         tables: Run → ``distance``, ``text`` and ``sample``: share of equal pairs minus what the composition gives.
         held_out: What the genome's curve is measured on.
     """
-    figure, ((axes,),) = panels(1, 1, (9.2, 3.6 + 0.22 * -(-(len(tables) + 1) // 3)))
+    figure, ((axes,),) = panels(1, 1, (9.2, 3.6 + 0.22 * -(-(len(tables) + 1) // 4)))
     first = next(iter(tables.values()))
     axes.axhline(0, color="#9aa5b1", linewidth=1, linestyle=":")
     axes.plot(first["distance"], 100 * first["text"], color="#9aa5b1", linewidth=4.5, alpha=0.6, label=held_out)
@@ -143,5 +144,5 @@ def rhythm_figure(tables: Mapping[str, pl.DataFrame], held_out: str = "held-out 
     axes.set_xticks(range(0, last + 1, 3))
     axes.set_xlim(0, last + 0.5)
     grid(axes)
-    figure.legend(loc="outside lower center", ncols=min(len(tables) + 1, 3), handlelength=3)
+    figure.legend(loc="outside lower center", ncols=min(len(tables) + 1, 4), handlelength=3)
     return figure
