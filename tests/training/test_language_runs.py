@@ -219,6 +219,17 @@ def test_killed_in_the_middle_and_resumed_is_bit_identical(text, run, tmp_path, 
     assert again.history()[columns].equals(whole.history()[columns])
 
 
+def test_two_processes_share_the_streams_of_one(text, tmp_path):
+    settings = {**TINY, "training.epochs": 2, "training.checkpoint_minutes": 0.0}
+    one = train("char-gru", text, tmp_path / "one", set={**settings, "training.batch_size": 4}, device="cpu")
+    two = train("char-gru", text, tmp_path / "two", set={**settings, "training.batch_size": 2}, device="cpu", devices=2)
+    for name, weight in load_file(one.path / "weights.safetensors").items():
+        found = load_file(two.path / "weights.safetensors")[name]
+        torch.testing.assert_close(found, weight, rtol=1e-3, atol=1e-5, msg=name)
+    for column in ("step", "train_loss", "valid_loss"):
+        assert two.history()[column].to_list() == pytest.approx(one.history()[column].to_list(), rel=1e-4)
+
+
 def test_letters_limit_the_epochs(text, tmp_path, caplog):
     train_letters = int(text.regions.filter(text.regions["split"] == "train")["letters"].sum())
     settings = {**TINY, "training.epochs": 30, "training.letters": round(2.2 * train_letters)}

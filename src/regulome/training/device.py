@@ -40,3 +40,8 @@ def describe_device(device: torch.device, devices: int = 1) -> str:
     cuda = "CUDA is there but not used" if torch.cuda.is_available() else "no CUDA device"
     threads = torch.get_num_threads()
     return f"device {times}cpu ({threads} thread{'s' * (threads > 1)}; {cuda})"
+
+
+def exact_device(device: torch.device) -> torch.device:
+    """Return a device that has float64, on which losses are summed."""
+    return device if device.type in ("cpu", "cuda") else torch.device("cpu")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -18,12 +17,12 @@ from torch import Tensor
 
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
-from regulome.models.preprocess import Predictor
 from regulome.models.recurrent import threads_for
 from regulome.progress import progress
 from regulome.recipes.schema import Recipe
 from regulome.training import state
 from regulome.training.build import build_predictor
+from regulome.training.device import exact_device
 from regulome.training.line import Memory
 from regulome.training.lines import line_named
 from regulome.training.loss import make_loss
@@ -153,7 +152,7 @@ class _Fit:
         name = f"{self.job.title}epoch {self.epoch + 1} of {self.training.epochs}"
         begin = time.monotonic() - self.seconds
         world = self.fabric.world_size
-        loss_sum = torch.tensor(self.loss_sum, dtype=torch.float64, device=_exact(self.fabric.device))
+        loss_sum = torch.tensor(self.loss_sum, dtype=torch.float64, device=exact_device(self.fabric.device))
         self.module.train()
         with progress(name, self.batches.examples, "examples") as advance:
             advance(done * self.batches.batch_size * world)
@@ -194,7 +193,9 @@ class _Fit:
 
     def _end_epoch(self) -> None:
         begin = time.monotonic()
-        sums = torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64, device=_exact(self.fabric.device))
+        sums = torch.tensor(
+            [self.loss_sum, self.loss_count], dtype=torch.float64, device=exact_device(self.fabric.device)
+        )
         if self.fabric.world_size > 1:
             sums = self.fabric.all_reduce(sums, reduce_op="sum")
         train_loss = float(sums[0] / sums[1])
@@ -233,7 +234,7 @@ class _Fit:
             self.stale += 1
             return False
         self.stale = 0
-        self.best = _Best(value, self.epoch + 1, _on_cpu(self.predictor))
+        self.best = _Best(value, self.epoch + 1, state.weights_on_cpu(self.predictor))
         return True
 
     def _save(self, *, mid_epoch: bool) -> None:
@@ -304,12 +305,3 @@ class _Fit:
         state.set_random_state(saved["random"][rank])
         done = f" and {saved['position']:,} of {len(self.batches):,} steps" if saved["position"] else ""
         logger.info("%sresumed after %d epochs%s", self.job.title, self.epoch, done)
-
-
-def _on_cpu(predictor: Predictor) -> dict[str, Tensor]:
-    return {name: copy.deepcopy(value.detach().cpu()) for name, value in predictor.state_dict().items()}
-
-
-def _exact(device: torch.device) -> torch.device:
-    """Return a device that has float64, on which losses are summed."""
-    return device if device.type in ("cpu", "cuda") else torch.device("cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import random
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from regulome import storage
 from regulome.errors import InputError
@@ -59,6 +61,11 @@ def own_randomness() -> Iterator[None]:
     finally:
         set_random_state(state)
         torch.backends.cudnn.deterministic = deterministic
+
+
+def weights_on_cpu(module: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of a module's weights that later steps do not change."""
+    return {name: copy.deepcopy(value.detach().cpu()) for name, value in module.state_dict().items()}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.recipes.schema import Recipe
 from regulome.training import metrics
+from regulome.training.device import exact_device
 from regulome.training.lines import line_named
 from regulome.training.loss import Loss
 from regulome.training.multilabel import rank_features
@@ -123,10 +124,11 @@ def _validate_text(fabric: Any, predictor: nn.Module, dataset: Dataset, rows: np
     predictor.eval()
     share = rows[fabric.global_rank :: fabric.world_size]
     found = block_bits([predictor], dataset, share, device=fabric.device, description="validating")
-    # On a device without float64 the sums would lose digits.
-    sums = torch.tensor([found.bits.sum(), found.letters.sum()], dtype=torch.float64)
+    sums = torch.tensor(
+        [found.bits.sum(), found.letters.sum()], dtype=torch.float64, device=exact_device(fabric.device)
+    )
     if fabric.world_size > 1:
-        sums = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum")
+        sums = fabric.all_reduce(sums, reduce_op="sum")
     value = math.log(2) * float(sums[0]) / float(sums[1]) if sums[1] else math.nan
     return Validation(value, {"perplexity": math.exp(min(value, _LARGEST))})
 
