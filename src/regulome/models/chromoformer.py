@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from regulome.errors import InputError
 from regulome.models.chromoformer_attention import (
     BinLayer,
-    Bins,
-    Neighbourhood,
     RegulationLayer,
     neighbourhood,
     slot_codes,
 )
+from regulome.models.chromoformer_fused import Bins, Neighbourhood
 from regulome.models.hyperparameters import Task, check_count, check_counts, check_task
 from regulome.models.regions import RegionBatch
 from regulome.models.registry import Paper
@@ -64,10 +63,10 @@ class Embedding(_Transformer):
             middle: Index of the middle slot among those of ``bins``.
         """
         projection = self.lin_proj.weight
-        x = bins.features[:, middle] @ projection.T + bins.codes[middle]
+        x = bins.rows[bins.begin + middle - bins.slot] @ projection.T + bins.codes[middle]
         (layer,) = self.layers
         attention: nn.Module = layer.self_att  # type: ignore[assignment]
-        x, weights = layer(x, attention.look(x, projection, bins.codes), bins, projection)  # type: ignore[operator]
+        x, weights = layer(x, attention.scores(x, projection, bins.codes), bins, projection)  # type: ignore[operator]
         return x, [weights]
 
 
@@ -99,7 +98,7 @@ class PairwiseInteraction(_Transformer):
         x: Tensor = self.lin_proj_p(promoters)
         maps = []
         for depth, layer in enumerate(self.layers):
-            marks, slots = layer.self_att.look(x, projection, bins.codes)  # type: ignore[operator, union-attr]
+            marks, slots = layer.self_att.scores(x, projection, bins.codes)  # type: ignore[operator, union-attr]
             if depth == 0:
                 # Until here all pCREs of a gene have the same query.
                 x, marks, slots = (value.index_select(0, gene) for value in (x, marks, slots))
@@ -235,13 +234,12 @@ class Chromoformer(nn.Module):
         """
         self._check(x)
         near = neighbourhood(x.gene, x.frequency, len(x))
-        here = ~near.absent & ~near.absent.transpose(2, 3)
         answer: dict[str, Tensor] = {}
         for number, resolution in enumerate(self.resolutions):
             tokens, maps = self._tokens(x, number)
             answer |= {f"{name}.{resolution}": weights for name, weights in maps.items()}
-            weights = torch.stack(self.regulation[str(resolution)].weights(tokens, near), 1)  # type: ignore[operator]
-            answer[f"regulation.{resolution}"] = weights * here[:, None]
+            regulation = self.regulation[str(resolution)]
+            answer[f"regulation.{resolution}"] = torch.stack(regulation.weights(tokens, near), 1)  # type: ignore[operator]
         return answer
 
     def _check(self, x: RegionBatch) -> None:
@@ -255,7 +253,13 @@ class Chromoformer(nn.Module):
         slots = torch.tensor([len(self._codes(r)) for r in self.resolutions], device=x.first.device)[:, None]
         middle, end = slots // 2, x.first + x.bins
         if not bool(((x.first >= 0) & (x.first <= middle) & (middle < end) & (end <= slots)).all()):
-            raise InputError(f"a region lies outside of the window's {slots[:, 0].tolist()} slots, or not on its middle")
+            raise InputError(
+                f"a region lies outside of the window's {slots[:, 0].tolist()} slots, or not on its middle"
+            )
+        if bool((x.gene.diff() < 0).any()) or bool(((x.gene < 0) | (x.gene >= len(x))).any()):
+            raise InputError(
+                f"expected `gene` to be ascending, from 0 to {len(x) - 1}, but got {x.gene.tolist()[:8]} …"
+            )
         rows = x.bins.sum(1).tolist()
         if rows != [len(values) for values in x.features]:
             raise InputError(f"expected {rows} bins, but got features of {[len(values) for values in x.features]}")
@@ -270,7 +274,7 @@ class Chromoformer(nn.Module):
         rows, first, bins = x.features[number], x.first[number], x.bins[number]
         split = int(bins[:genes].sum())
         promoters = lay_out(rows[:split], first[:genes], bins[:genes], codes)
-        tokens, seen = self.embed[name](promoters, len(codes) // 2 - promoters.slots[0])
+        tokens, seen = self.embed[name](promoters, len(codes) // 2 - promoters.low)
         maps = {"embedding": _whole(seen[0], promoters, len(codes))}
         if not len(x.gene):
             return tokens, maps
@@ -289,18 +293,10 @@ def lay_out(rows: Tensor, first: Tensor, bins: Tensor, codes: Tensor) -> Bins:
         bins: int64 [region], number of its bins.
         codes: Codes of all slots of the window, [slot, width].
     """
-    end = first + bins
-    low, high = int(first.min()), int(end.max())
-    if len(rows) == len(first) * (high - low):
-        return Bins(rows.view(len(first), high - low, -1), codes[low:high], None, (low, high))
-    slot = torch.arange(low, high, device=rows.device)
-    index = (bins.cumsum(0) - bins - first)[:, None] + slot
-    absent = (slot < first[:, None]) | (slot >= end[:, None])
-    features = rows[index.clamp_(0, len(rows) - 1)]
-    return Bins(features, codes[low:high], absent[:, None], (low, high))
+    low, high = int(first.min()), int((first + bins).max())
+    return Bins(rows, bins.cumsum(0) - bins, first - low, bins, codes[low:high], low)
 
 
 def _whole(weights: Tensor, bins: Bins, slots: int) -> Tensor:
     """Weights over some slots, as weights over all slots of the window."""
-    low, high = bins.slots
-    return nn.functional.pad(weights, (low, slots - high))
+    return nn.functional.pad(weights, (bins.low, slots - bins.low - weights.shape[-1]))

@@ -18,10 +18,10 @@ Modules and parameters have the names and the shapes of the published checkpoint
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
+
+from regulome.models.chromoformer_fused import Bins, Neighbourhood, attend, look
 
 
 def slot_codes(slots: int, width: int) -> Tensor:
@@ -55,22 +55,6 @@ class FeedForward(nn.Module):
         return answer
 
 
-class Bins(NamedTuple):
-    """Bins of regions at one resolution, and the slots on which they lie.
-
-    Attributes:
-        features: [region, slot, marks]; any finite number where a region has no bin.
-        codes: Codes of the slots, [slot, width].
-        absent: bool [region, 1, slot]: there is no such bin. None where all regions have all bins.
-        slots: Which slots of the window these are, from and to (exclusive).
-    """
-
-    features: Tensor
-    codes: Tensor
-    absent: Tensor | None
-    slots: tuple[int, int]
-
-
 class BinAttention(nn.Module):
     """What one query for a region sees of its bins, without keys or values of single bins.
 
@@ -90,7 +74,6 @@ class BinAttention(nn.Module):
         else:
             self.p_att = nn.Linear(width, inner, bias=False)
             self.c_att = nn.Linear(width, 2 * inner, bias=False)
-        self.softmax = nn.Softmax(dim=2)
         self.ff = nn.Linear(inner, width)
         self.ln = nn.LayerNorm(width)
 
@@ -103,7 +86,7 @@ class BinAttention(nn.Module):
             query, (key, value) = self.p_att.weight, self.c_att.weight.split(inner)
         return query, *(weight.view(self.heads, self.channels, -1) for weight in (key, value))
 
-    def look(self, x: Tensor, projection: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    def scores(self, x: Tensor, projection: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Project the queries of tokens back onto what makes a key.
 
         Args:
@@ -121,21 +104,19 @@ class BinAttention(nn.Module):
         shape = (len(x), self.heads, -1)
         return (back @ projection).view(shape), (back @ codes.T).view(shape)
 
-    def forward(self, x: Tensor, look: tuple[Tensor, Tensor], bins: Bins, projection: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, scores: tuple[Tensor, Tensor], bins: Bins, projection: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return tokens [region, width] with what they saw, and the weights [region, head, slot].
 
         Args:
             x: Tokens [region, width].
-            look: What :meth:`look` gave for them.
+            scores: What :meth:`scores` gave for them.
             bins: The regions' bins.
             projection: P [width, marks].
         """
-        scores = torch.baddbmm(look[1], look[0], bins.features.transpose(1, 2))
-        if bins.absent is not None:
-            scores = scores.masked_fill(bins.absent, -math.inf)
-        weights: Tensor = self.softmax(scores)
-        marks = torch.bmm(weights, bins.features).flatten(0, 1)
-        seen = torch.addmm(marks @ projection.T, weights.flatten(0, 1), bins.codes)
+        weights, marks = look(*scores, bins)
+        seen = torch.addmm(marks.flatten(0, 1) @ projection.T, weights.flatten(0, 1), bins.codes)
         _, _, value = self._matrices()
         seen = torch.bmm(seen.view(len(x), self.heads, -1).transpose(0, 1), value.transpose(1, 2))
         answer: Tensor = self.ln(x + self.ff(seen.transpose(0, 1).flatten(1)))
@@ -150,31 +131,12 @@ class BinLayer(nn.Module):
         self.self_att = BinAttention(width, heads, joint=joint)
         self.ff = FeedForward(width, hidden)
 
-    def forward(self, x: Tensor, look: tuple[Tensor, Tensor], bins: Bins, projection: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, scores: tuple[Tensor, Tensor], bins: Bins, projection: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return tokens [region, width] and weights [region, head, slot]."""
-        x, weights = self.self_att(x, look, bins, projection)
+        x, weights = self.self_att(x, scores, bins, projection)
         return self.ff(x), weights
-
-
-class Neighbourhood(NamedTuple):
-    """Which tokens stand together: B promoters, then P pCREs, in tables of one row for each gene.
-
-    Attributes:
-        place: int64 [B + P]: place of a token in the table [B · T], T being 1 + the largest number of pCREs.
-        frequency: [B, 1, T, T]: interaction frequencies in each gene's first row.
-        absent: bool [B, 1, 1, T]: there is no such token.
-        genes: B.
-    """
-
-    place: Tensor
-    frequency: Tensor
-    absent: Tensor
-    genes: int
-
-    def table(self, x: Tensor) -> Tensor:
-        """Lay tokens [B + P, n] out as [B, T, n], with zeros where there is none."""
-        rows = x.new_zeros(self.absent.shape[0] * self.absent.shape[3], x.shape[1])
-        return rows.index_copy(0, self.place, x).view(self.genes, -1, x.shape[1])
 
 
 def neighbourhood(gene: Tensor, frequency: Tensor, genes: int) -> Neighbourhood:
@@ -187,12 +149,10 @@ def neighbourhood(gene: Tensor, frequency: Tensor, genes: int) -> Neighbourhood:
     """
     counts = torch.bincount(gene, minlength=genes)
     size = 1 + int(counts.max())
-    rank = torch.arange(len(gene), device=gene.device) - (counts.cumsum(0) - counts)[gene]
+    begin = nn.functional.pad(counts.cumsum(0), (1, 0))
+    rank = torch.arange(len(gene), device=gene.device) - begin[gene]
     place = torch.cat((torch.arange(genes, device=gene.device) * size, gene * size + 1 + rank))
-    table = frequency.new_zeros(genes, 1, size, size)
-    table[gene, 0, 0, 1 + rank] = frequency
-    absent = torch.arange(size, device=gene.device) > counts[:, None]
-    return Neighbourhood(place, table, absent[:, None, None], genes)
+    return Neighbourhood(begin, frequency, place, size)
 
 
 class RegulationAttention(nn.Module):
@@ -209,40 +169,28 @@ class RegulationAttention(nn.Module):
         self.heads, self.channels = heads, inner // heads
         self.gamma_f = nn.Parameter(torch.ones(heads))
         self.att = nn.Linear(width, 4 * heads * self.channels, bias=False)
-        self.softmax = nn.Softmax(dim=3)
+        self.softmax = nn.Softmax(dim=2)
         self.sigmoid = nn.Sigmoid()
         self.ff = nn.Linear(heads * self.channels, width)
         self.ln = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, near: Neighbourhood) -> tuple[Tensor, Tensor]:
         """Map tokens [B + P, width] to tokens of the same shape; give the weights [B, head, T, T] too."""
-        inner = self.heads * self.channels
-        values, gate = self.att(x).split((3 * inner, inner), 1)
-        table = near.table(values).view(near.genes, -1, 3, self.heads, self.channels)
-        q, k, v = table.permute(2, 0, 3, 1, 4)
-        scores = torch.matmul(q * self.channels**-0.5, k.transpose(2, 3))
-        weights = self._weigh(scores, near.frequency, near.absent)
-        seen = torch.matmul(weights, v).transpose(1, 2).flatten(2).flatten(0, 1)
-        return self._close(x, seen.index_select(0, near.place), gate), weights
+        seen, weights = attend(self.att(x).view(len(x), 4, self.heads, self.channels), self.gamma_f, near)
+        answer: Tensor = self.ln(x + self.ff(seen.flatten(1)))
+        return answer, weights
 
     def promoters(self, x: Tensor, near: Neighbourhood) -> Tensor:
         """Map tokens [B + P, width] to those of the promoters alone, [B, width]; see this file's head."""
         query, key, value, gate = self.att.weight.view(4, self.heads, self.channels, -1)
-        own, table = x[: near.genes], near.table(x)
-        q = nn.functional.linear(own * self.channels**-0.5, query.flatten(0, 1))
-        back = torch.bmm(q.view(near.genes, self.heads, -1).transpose(0, 1), key).transpose(0, 1)
-        scores = torch.bmm(back, table.transpose(1, 2))[:, :, None]
-        weights = self._weigh(scores, near.frequency[:, :, :1], near.absent)[:, :, 0]
-        seen = torch.bmm(torch.bmm(weights, table).transpose(0, 1), value.transpose(1, 2))
-        return self._close(own, seen.transpose(0, 1).flatten(1), nn.functional.linear(own, gate.flatten(0, 1)))
-
-    def _weigh(self, scores: Tensor, frequency: Tensor, absent: Tensor) -> Tensor:
-        scores = torch.addcmul(scores, self.gamma_f[:, None, None], frequency)
-        weights: Tensor = self.softmax(scores.masked_fill(absent, -math.inf))
-        return weights
-
-    def _close(self, x: Tensor, seen: Tensor, gate: Tensor) -> Tensor:
-        answer: Tensor = self.ln(x + self.ff(seen * self.sigmoid(gate)))
+        genes = len(near.begin) - 1
+        own, table = x[:genes], near.table(x)
+        q = nn.functional.linear(own * self.channels**-0.5, query.flatten(0, 1)).view(genes, self.heads, -1)
+        back = torch.bmm(q.transpose(0, 1), key).transpose(0, 1)
+        scores = torch.bmm(back, table.transpose(1, 2)) + self.gamma_f[:, None] * near.frequencies()[:, None]
+        weights = self.softmax(scores.masked_fill(near.absent()[:, None], -math.inf))
+        seen = torch.bmm(torch.bmm(weights, table).transpose(0, 1), value.transpose(1, 2)).transpose(0, 1).flatten(1)
+        answer: Tensor = self.ln(own + self.ff(seen * self.sigmoid(nn.functional.linear(own, gate.flatten(0, 1)))))
         return answer
 
 

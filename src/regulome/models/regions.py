@@ -113,6 +113,4 @@ def from_published(
         first.append(present.int().argmax(1))
         bins.append(present.sum(1))
     gene = torch.arange(genes, device=real.device)[:, None].expand_as(real)[real]
-    return RegionBatch(
-        tuple(features), torch.stack(first), torch.stack(bins), gene, interaction_freq[:, 0, 1:][real]
-    )
+    return RegionBatch(tuple(features), torch.stack(first), torch.stack(bins), gene, interaction_freq[:, 0, 1:][real])
