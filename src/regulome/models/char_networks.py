@@ -147,7 +147,9 @@ class CharRNN(_OfCells):
 
 @register("char-lstm", title="Character LSTM", paper=PAPER, line="language", inputs="text", sizes={})
 class CharLSTM(_OfCells):
-    """LSTM in torch's form (Gers et al. 2000), with two biases per gate. Its state has two parts, h and c.
+    """LSTM in torch's form (Gers et al. 2000), with two biases per gate. By default 215,684 parameters.
+
+    Its state has two parts, h and c.
 
     Args:
         layers: Number of recurrent layers.
@@ -168,7 +170,7 @@ class CharLSTM(_OfCells):
 
 @register("char-gru", title="Character GRU", paper=PAPER, line="language", inputs="text", sizes={})
 class CharGRU(_OfCells):
-    """GRU (Cho et al. 2014) in torch's form, with two biases per gate.
+    """GRU (Cho et al. 2014) in torch's form, with two biases per gate. By default 161,924 parameters.
 
     Args:
         layers: Number of recurrent layers.
@@ -187,6 +189,8 @@ class CharGRU(_OfCells):
 @register("char-clockwork", title="Character Clockwork RNN", paper=PAPER, line="language", inputs="text", sizes={})
 class CharClockwork(CharNetwork):
     """Clockwork layers (Koutník et al. 2014): the units of a module are computed at every T-th letter only.
+
+    By default 2 layers of 128 units in 4 modules: 41,860 parameters.
 
     The clock counts the letters since the text began, so it is a part of the state: int64 [batch], modulo the time
     after which all periods meet again. Texts of one batch may stand at different times; those that stand at the same

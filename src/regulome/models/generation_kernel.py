@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from regulome.models.kernel_arithmetic import FLAGS, add_product, exp, lay, make_tanh
+from regulome.models.kernel_arithmetic import FLAGS, add_product, lay, make_sigmoid, make_tanh
 
 #: Kinds of layers.
 RNN, LSTM, GRU, CLOCKWORK = range(4)
@@ -47,13 +47,6 @@ def _add(out: Any, a: Any, weights: Any, row: int, column: int) -> None:
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
-def _make_sigmoid(z: Any) -> None:
-    one = z.dtype.type(1)
-    for j in range(z.size):
-        z[j] = one / (one + exp(-z[j]))
-
-
-@njit(fastmath=FLAGS, error_model="numpy")
 def _gates(cell: int, zx: Any, zh: Any, h: Any, c: Any) -> None:
     """Turn what a layer gets from below and from itself [example, gate · hidden] into its next state."""
     examples, hidden = h.shape
@@ -64,7 +57,7 @@ def _gates(cell: int, zx: Any, zh: Any, h: Any, c: Any) -> None:
             both, new = own[: 2 * hidden], own[2 * hidden :]
             for j in range(2 * hidden):
                 both[j] += x[j]
-            _make_sigmoid(both)
+            make_sigmoid(both)
             for j in range(hidden):
                 new[j] = x[2 * hidden + j] + both[j] * new[j]
             make_tanh(new)
@@ -77,9 +70,9 @@ def _gates(cell: int, zx: Any, zh: Any, h: Any, c: Any) -> None:
         if cell == LSTM:
             memory, into, out = c[e], own[: 2 * hidden], own[3 * hidden :]
             new = own[2 * hidden : 3 * hidden]
-            _make_sigmoid(into)
+            make_sigmoid(into)
             make_tanh(new)
-            _make_sigmoid(out)
+            make_sigmoid(out)
             for j in range(hidden):
                 memory[j] = into[hidden + j] * memory[j] + into[j] * new[j]
                 state[j] = memory[j]
