@@ -1,4 +1,4 @@
-"""Chromoformer written out: every slot attends to every slot, padding is there and masked (Lee et al. 2022, methods)."""
+"""Chromoformer written out: every slot attends to every slot, padding is there and masked (Lee et al. 2022)."""
 
 from __future__ import annotations
 

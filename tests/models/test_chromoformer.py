@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.models.full_chromoformer import dense, full
+from tests.models.tester import auroc
 from torch import Tensor, nn
 
 from regulome.errors import InputError
 from regulome.models.chromoformer import Chromoformer
 from regulome.models.regions import RegionBatch, from_published
-from tests.models.full_chromoformer import dense, full
-from tests.models.tester import auroc
 
 SMALL: dict[str, Any] = {
     "resolutions": (400, 100),

@@ -76,12 +76,12 @@ class PairwiseInteraction(_Transformer):
     Args:
         marks: Number of marks.
         width: Length of a token.
+        layers: Number of layers.
         heads: Heads.
         hidden: Hidden units of the feed-forward parts.
-        layers: Number of layers.
     """
 
-    def __init__(self, marks: int, width: int, heads: int, hidden: int, layers: int) -> None:
+    def __init__(self, marks: int, width: int, layers: int, heads: int, hidden: int) -> None:
         super().__init__([BinLayer(width, heads, hidden, joint=False) for _ in range(layers)])
         self.lin_proj_p = nn.Linear(width, width, bias=False)
         self.lin_proj_pcre = nn.Linear(marks, width, bias=False)
@@ -112,13 +112,13 @@ class Regulation(_Transformer):
 
     Args:
         width: Length of a token.
+        layers: Number of layers.
         heads: Heads.
         inner: Channels of all heads together.
         hidden: Hidden units of the feed-forward parts.
-        layers: Number of layers.
     """
 
-    def __init__(self, width: int, heads: int, inner: int, hidden: int, layers: int) -> None:
+    def __init__(self, width: int, layers: int, heads: int, inner: int, hidden: int) -> None:
         super().__init__([RegulationLayer(width, heads, inner, hidden) for _ in range(layers)])
 
     def forward(self, x: Tensor, near: Neighbourhood) -> Tensor:
@@ -200,11 +200,11 @@ class Chromoformer(nn.Module):
             if channels % heads:
                 raise InputError(f"expected the heads of `{name}` to divide {channels}, but got {heads}")
         names = [str(resolution) for resolution in self.resolutions]
-        self.embed = nn.ModuleDict({name: Embedding(marks, width, *embedding) for name in names})
+        self.embed = nn.ModuleDict({name: Embedding(marks, width, embedding[0], embedding[1]) for name in names})
         self.pairwise_interaction = nn.ModuleDict(
-            {name: PairwiseInteraction(marks, width, *pairwise[1:], pairwise[0]) for name in names}
+            {name: PairwiseInteraction(marks, width, *pairwise) for name in names}
         )
-        self.regulation = nn.ModuleDict({name: Regulation(width, *regulation[1:], regulation[0]) for name in names})
+        self.regulation = nn.ModuleDict({name: Regulation(width, *regulation) for name in names})
         self.fc_head = nn.Sequential(
             nn.Linear(len(names) * width, head), nn.ReLU(), nn.Linear(head, 2 if task == "classification" else 1)
         )

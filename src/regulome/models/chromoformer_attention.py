@@ -18,6 +18,7 @@ Modules and parameters have the names and the shapes of the published checkpoint
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor, nn
 

@@ -135,10 +135,12 @@ _REGIONS, _GENES = 16, 4
 def _run(kernel: str, size: int, examples: int, *tensors: Tensor) -> None:
     """Run a kernel's tasks, ``size`` examples each."""
     # Compilers are slow to import, and only this needs them.
-    from regulome.models import chromoformer_kernel
+    from regulome.models import chromoformer_bin_kernel, chromoformer_region_kernel
 
     arrays = [tensor.detach().numpy() for tensor in tensors]
-    work: Callable[..., None] = getattr(chromoformer_kernel, kernel)
+    work: Callable[..., None] = getattr(
+        chromoformer_bin_kernel if "look" in kernel else chromoformer_region_kernel, kernel
+    )
     share_out(lambda task: work(task, size, *arrays), -(-examples // size), 20 * examples)
 
 

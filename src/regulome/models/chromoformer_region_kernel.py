@@ -1,9 +1,8 @@
-"""Chromoformer's two attentions on a CPU, compiled: a pass over the bins of regions, and one over a gene's regions.
+"""Chromoformer's attention among the regions of a gene on a CPU, compiled.
 
-Both are a few thousand operations for a gene on some tens of numbers each, between large products of matrices. As
-operations of torch they cost more than those products: they need padding, copies into another order and batches of
-tiny matrices. Here nothing is padded or copied. A *task* is a block of regions, or of genes, and writes to places of
-its own, so that tasks may run in any order on any number of threads.
+A gene has up to nine regions or so, a head 32 channels: products of matrices of that size are over before a library
+has been called, and would need padding and copies into another order. A *task* is a block of genes and writes to places
+of its own, so that tasks may run in any order on any number of threads.
 """
 
 from __future__ import annotations
@@ -13,138 +12,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from regulome.models.chromoformer_bin_kernel import add, dot, softmax_back
 from regulome.models.kernel_arithmetic import FLAGS, copy, exp, make_sigmoid, set_product
 
 
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy")
-def _dot(a: Any, b: Any) -> Any:
-    total = a.dtype.type(0)
-    for c in range(a.size):
-        total += a[c] * b[c]
-    return total
-
-
-@njit(fastmath=FLAGS, error_model="numpy")
-def _add(factor: Any, a: Any, out: Any) -> None:
-    for c in range(a.size):
-        out[c] += factor * a[c]
-
-
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy")
-def _softmax(z: Any) -> None:
-    most = z[0]
-    for j in range(z.size):
-        most = max(most, z[j])
-    for j in range(z.size):
-        z[j] = exp(z[j] - most)
-    total = z.dtype.type(0)
-    for j in range(z.size):
-        total += z[j]
-    for j in range(z.size):
-        z[j] /= total
-
-
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy")
-def _softmax_back(weights: Any, d: Any) -> None:
-    """Turn gradients ``d`` of the weights into those of the scores."""
-    total = _dot(weights, d)
-    for j in range(d.size):
-        d[j] = weights[j] * (d[j] - total)
-
-
-@njit(fastmath=FLAGS, error_model="numpy")
-def _columns(rows: Any, begin: int, out: Any) -> None:
-    for mark in range(out.shape[0]):
-        for s in range(out.shape[1]):
-            out[mark, s] = rows[begin + s, mark]
-
-
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy", nogil=True, cache=True)
-def look(
-    task: int, size: int, rows: Any, begin: Any, slot: Any, bins: Any, unit: Any, weights: Any, marks: Any
-) -> None:
-    """One query for each region and head over the region's bins.
-
-    Args:
-        task: Number of the block of regions.
-        size: Regions in a block.
-        rows: Features [row, mark].
-        begin: Row of a region's first bin, [region].
-        slot: Slot of a region's first bin among those of ``weights``, [region].
-        bins: Number of a region's bins, [region].
-        unit: What a unit of each mark adds to the score, [region, head, mark].
-        weights: What each slot adds to the score, [region, head, slot]; becomes the weights.
-        marks: Where the weighted means of the features go, [region, head, mark].
-    """
-    for region in range(task * size, min((task + 1) * size, len(bins))):
-        count, first = bins[region], slot[region]
-        columns = np.empty((rows.shape[1], count), rows.dtype)
-        _columns(rows, begin[region], columns)
-        for head in range(unit.shape[1]):
-            line = weights[region, head]
-            line[:first] = 0
-            line[first + count :] = 0
-            here = line[first : first + count]
-            for mark in range(rows.shape[1]):
-                _add(unit[region, head, mark], columns[mark], here)
-            _softmax(here)
-            for mark in range(rows.shape[1]):
-                marks[region, head, mark] = _dot(here, columns[mark])
-
-
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy", nogil=True, cache=True)
-def look_back(
-    task: int,
-    size: int,
-    rows: Any,
-    begin: Any,
-    slot: Any,
-    bins: Any,
-    unit: Any,
-    weights: Any,
-    dmarks: Any,
-    dscores: Any,
-    dunit: Any,
-    drows: Any,
-) -> None:
-    """Derivatives of :func:`look`.
-
-    Args:
-        task: Number of the block of regions, as all up to ``weights``, which it filled.
-        size: See :func:`look`.
-        rows: See :func:`look`.
-        begin: See :func:`look`.
-        slot: See :func:`look`.
-        bins: See :func:`look`.
-        unit: See :func:`look`.
-        weights: See :func:`look`.
-        dmarks: Gradients of ``marks``.
-        dscores: Gradients of the weights; becomes those of what each slot adds to the score.
-        dunit: Where the gradients of ``unit`` go.
-        drows: Where those of the features are added, or an array of no rows.
-    """
-    for region in range(task * size, min((task + 1) * size, len(bins))):
-        count, first, start = bins[region], slot[region], begin[region]
-        columns = np.empty((rows.shape[1], count), rows.dtype)
-        _columns(rows, start, columns)
-        for head in range(unit.shape[1]):
-            line = dscores[region, head]
-            line[:first] = 0
-            line[first + count :] = 0
-            d, here = line[first : first + count], weights[region, head, first : first + count]
-            for mark in range(rows.shape[1]):
-                _add(dmarks[region, head, mark], columns[mark], d)
-            _softmax_back(here, d)
-            for mark in range(rows.shape[1]):
-                dunit[region, head, mark] = _dot(d, columns[mark])
-            if len(drows):
-                for s in range(count):
-                    _add(d[s], unit[region, head], drows[start + s])
-                    _add(here[s], dmarks[region, head], drows[start + s])
-
-
 @njit
-def _tokens(gene: int, genes: int, begin: Any, out: Any) -> int:
+def _tokens(gene: int, genes: int, begin: Any, out: Any) -> Any:
     """Which tokens are a gene's: all promoters stand before all pCREs. Gives their number."""
     out[0] = gene
     count = begin[gene + 1] - begin[gene] + 1
@@ -154,7 +27,7 @@ def _tokens(gene: int, genes: int, begin: Any, out: Any) -> int:
 
 
 @njit
-def _padded(count: int) -> int:
+def _padded(count: Any) -> Any:
     """Rows for products of matrices, which take eight at a time and then one by one."""
     return count if count % 8 <= 1 else count + 8 - count % 8
 
@@ -225,9 +98,9 @@ def attend(task: int, size: int, values: Any, begin: Any, frequency: Any, gamma:
     heads, channels = values.shape[2:]
     root = values.dtype.type(channels**-0.5)
     tokens = np.empty(most, np.int64)
-    width = -(-most // 16) * 16
-    q, v, o = np.empty((3, _padded(most) + 8, channels), values.dtype)
-    across, scores = np.empty((channels, width), values.dtype), np.empty((_padded(most) + 8, width), values.dtype)
+    room, width = most + 7, -(-most // 16) * 16
+    q, v, o = np.empty((3, room, channels), values.dtype)
+    across, scores = np.empty((channels, width), values.dtype), np.empty((room, width), values.dtype)
     gate = np.empty(heads * channels, values.dtype)
     for gene in range(task * size, min((task + 1) * size, genes)):
         count = _tokens(gene, genes, begin, tokens)
@@ -239,7 +112,7 @@ def attend(task: int, size: int, values: Any, begin: Any, frequency: Any, gamma:
             w = scores[:rows]
             set_product(w, q[:rows], across)
             _scale(root, w)
-            _add(gamma[head], frequency[begin[gene] : begin[gene + 1]], w[0, 1:count])
+            add(gamma[head], frequency[begin[gene] : begin[gene + 1]], w[0, 1:count])
             _normalise(w, count)
             set_product(o[:rows], w[:, :count], v[:count])
             for i in range(count):
@@ -300,11 +173,11 @@ def attend_back(
     heads, channels = values.shape[2:]
     root = values.dtype.type(channels**-0.5)
     tokens = np.empty(most, np.int64)
-    width = -(-most // 16) * 16
-    q, k, o = np.empty((3, _padded(most) + 8, channels), values.dtype)
-    dseen = np.zeros((_padded(most) + 8, heads, channels), values.dtype)
+    room, width = most + 7, -(-most // 16) * 16
+    q, k, o = np.empty((3, room, channels), values.dtype)
+    dseen = np.zeros((room, heads, channels), values.dtype)
     across = np.empty((channels, width), values.dtype)
-    d, w = np.empty((2, _padded(most) + 8, width), values.dtype)
+    d, w = np.empty((2, room, width), values.dtype)
     gate = np.empty(heads * channels, values.dtype)
     for gene in range(task * size, min((task + 1) * size, genes)):
         count = _tokens(gene, genes, begin, tokens)
@@ -330,12 +203,12 @@ def attend_back(
             set_product(ds, dseen[:rows, head], across)
             for i in range(count):
                 if len(dweights):
-                    _add(gate.dtype.type(1), dweights[gene, head, i, :count], ds[i])
-                _softmax_back(w[i], ds[i])
+                    add(gate.dtype.type(1), dweights[gene, head, i, :count], ds[i])
+                softmax_back(w[i], ds[i])
             ds[count:] = 0
             near = frequency[begin[gene] : begin[gene + 1]]
-            dgamma[task, head] += _dot(ds[0, 1:count], near)
-            _add(gamma[head], ds[0, 1:count], dfrequency[begin[gene] : begin[gene + 1]])
+            dgamma[task, head] += dot(ds[0, 1:count], near)
+            add(gamma[head], ds[0, 1:count], dfrequency[begin[gene] : begin[gene + 1]])
             _scale(root, ds)
             set_product(o[:rows], ds[:, :count], k[:count])
             _scatter(o, tokens, count, 0, head, dvalues)
