@@ -16,6 +16,7 @@ import polars as pl
 from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.datasets.language_blocks import Blocks, Kept, cut
+from regulome.datasets.language_layout import STRANDS
 from regulome.datasets.packed_letters import PackedLetters, Runs
 from regulome.datasets.split_file import PARTS
 from regulome.datasets.writer import write_dataset
@@ -127,7 +128,7 @@ def _check(
         raise InputError(
             f"held-out {held_out} and validation {validation} leave nothing to train", cure="give smaller shares"
         )
-    if strands not in ("forward", "both"):
+    if strands not in STRANDS:
         raise InputError(f"unknown strands {strands!r}", cure="give forward or both")
 
 

@@ -14,7 +14,15 @@ from regulome.errors import InputError
 #: Axes and number type of each input.
 LAYOUT = {"letters": (["byte"], "uint8"), "block": (["example", "edge"], "int64")}
 
+#: Which strands of a text are learned from: what the entry of ``"block"`` says as ``"strands"``.
+STRANDS = ("forward", "both")
+
 _CURE = "prepare the dataset again, or copy it again with all its files"
+
+
+def strands_of(manifest: Manifest) -> str:
+    """Say which strands of a text are learned from; nothing where the manifest does not tell."""
+    return str((manifest.inputs["block"].model_extra or {}).get("strands", ""))
 
 
 def check_text(folder: Path, manifest: Manifest, inputs: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> None:
@@ -32,7 +40,7 @@ def check_text(folder: Path, manifest: Manifest, inputs: Mapping[str, np.ndarray
             problem = f"the input {name!r} has axes {entry.axes} of {entry.dtype}, expected {axes} of {dtype}"
             raise InputError(problem, file=file, cure=_CURE)
     letters, block = manifest.inputs["letters"], manifest.inputs["block"]
-    if letters.bases is None or block.length is None or block.strands is None:
+    if letters.bases is None or block.length is None or strands_of(manifest) not in STRANDS:
         missing = "'bases' of 'letters'" if letters.bases is None else "'length' or 'strands' of 'block'"
         raise InputError(f"does not say {missing}", file=file, cure=_CURE)
     if letters.shape != [-(-letters.bases // 4)]:

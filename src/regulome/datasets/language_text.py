@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from regulome.datasets.dataset import Dataset
+from regulome.datasets.language_layout import strands_of
 from regulome.errors import InputError
 from regulome.genome.letters import UNKNOWN, turn_row, unpack_row
 
@@ -40,7 +41,7 @@ class Text:
         self.total = int(dataset.manifest.inputs["letters"].bases or 0)
         self.blocks: npt.NDArray[np.int64] = np.array(dataset.inputs["block"])
         self.length = dataset.length
-        self.strands = dataset.manifest.inputs["block"].strands or "forward"
+        self.strands = strands_of(dataset.manifest)
         # The kernels want a plain array; this one shares the map's memory.
         self.letters: Codes = np.asarray(dataset.inputs["letters"])
 

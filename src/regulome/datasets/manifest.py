@@ -68,7 +68,6 @@ class ArrayEntry(FileEntry):
         length: Letters of an example's window, at the input ``"start"`` of sequences; letters that a model of a text
             reads at a time, at the input ``"block"``.
         margin: Letters on both sides of every window of sequences that belong to it, there too.
-        strands: Which strands of a text are learned from, at the input ``"block"``.
     """
 
     axes: list[str] = Field(min_length=1)
@@ -80,7 +79,6 @@ class ArrayEntry(FileEntry):
     bases: int | None = Field(default=None, ge=0)
     length: int | None = Field(default=None, gt=0)
     margin: int | None = Field(default=None, ge=0)
-    strands: Literal["forward", "both"] | None = None
 
     @model_validator(mode="after")
     def _axes_agree(self) -> ArrayEntry:
