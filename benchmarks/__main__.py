@@ -29,6 +29,7 @@ CASES = {
     "sequence-train": "sequence_train",
     "multilabel-metrics": "multilabel_metrics",
     "language-train": "language_train",
+    "markov-counting": "markov_counting",
 }
 
 
