@@ -89,17 +89,22 @@ def test_without_gradients_it_goes_by_pieces_and_threads_do_not_matter(
     module = cell(6, 32, 2, batch_first=True)
     x, state = torch.randn(35, 50, 6), start_of(module, 35)
     expected = recurrence(module, x, state)
+    weights = list(module.parameters())
+    gradients = torch.autograd.grad(loss_of(*expected), weights)
     monkeypatch.setattr("regulome.models.text_recurrence._PIECE", 300)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with torch.no_grad(), all_threads():
-            got = recurrence(module, x, state)
+        with all_threads():
+            with torch.no_grad():
+                got = recurrence(module, x, state)
+            again = torch.autograd.grad(loss_of(*recurrence(module, x, state)), weights)
     finally:
         torch.set_num_threads(before)
     for mine, other in zip((got[0], *got[1]), (expected[0], *expected[1]), strict=True):
         assert torch.equal(mine, other)
         assert not mine.requires_grad
+    assert all(torch.equal(mine, other) for mine, other in zip(again, gradients, strict=True))
 
 
 @pytest.mark.parametrize("cell", CELLS)
