@@ -16,8 +16,9 @@ def test_list_describes_every_model() -> None:
     for info in infos:
         assert info.paper.year > 1900
         assert info.paper.authors
-        assert (info.line, info.inputs) in {("expression", "marks"), ("sequence", "sequence"), ("language", "text")}
-        sizes = {"marks": {"marks", "bins"}, "sequence": {"length", "targets"}, "text": set()}
+        lines = {"marks": "expression", "regions": "expression", "sequence": "sequence", "text": "language"}
+        assert info.line == lines[info.inputs]
+        sizes = {"marks": {"marks", "bins"}, "regions": {"marks"}, "sequence": {"length", "targets"}, "text": set()}
         assert set(info.sizes) == sizes[info.inputs]
         assert info.inputs != "marks" or info.defaults["task"] == "classification"
         with torch.device("meta"):

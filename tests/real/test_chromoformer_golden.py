@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from regulome.catalog import load_weights
+from regulome.catalog.chromoformer_weights import is_unused
 from regulome.models.chromoformer import Chromoformer
 from regulome.models.regions import RegionBatch, from_published
 
@@ -134,3 +136,16 @@ def test_reference_attention_sums_to_one(golden: Path, batch: RegionBatch) -> No
         assert regulation.shape == (8, 6, 8, 9, 9)
         torch.testing.assert_close(regulation[:, :, :, 0].sum(-1), torch.ones(8, 6, 8))
         torch.testing.assert_close(maps[f"pairwise.{resolution}"].sum(-1), torch.ones(pcres, 2, 2))
+
+
+def test_reference_names(golden: Path) -> None:
+    weights = load_weights(golden / "classifier_seed123_state.npz")
+    expected = {"marks": 7, "task": "classification", "resolutions": RESOLUTIONS, "width": 128, "head": 128}
+    sizes = {"embedding": (2, 128), "pairwise": (2, 2, 256), "regulation": (6, 8, 256, 256)}
+    assert (weights.model, weights.hyperparameters) == ("chromoformer", {**expected, **sizes})
+    arrays = np.load(golden / "classifier_seed123_state.npz")
+    unused = {name for name in arrays if is_unused(name)}
+    assert unused | set(weights.state) == set(arrays)
+    assert sum(arrays[name].size for name in unused) == 1_086
+    gradients = np.load(golden / "classifier_seed123_train_step.npz")
+    assert unused == set(gradients["param_names"][np.isnan(gradients["grad_norm"])])

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor, nn
 
+from regulome.catalog.chromoformer_weights import chromoformer
 from regulome.catalog.deepbind_text import is_deepbind_text, read_deepbind_text
 from regulome.catalog.keras_weights import SIGNATURE, read_keras
 from regulome.catalog.sequence_weights import Found, State, sequential
@@ -24,6 +26,16 @@ from regulome.storage import existing_file
 
 #: The marks of the published DeepChrome and AttentiveChrome tables, in their order.
 DEEPCHROME_MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
+
+# What arrays and numbers of numpy are pickled with, under its old names and its new ones.
+_ARRAYS: list[Any] = [
+    *(
+        (make, f"numpy.{core}.multiarray.{make.__name__}")
+        for core in ("core", "_core")
+        for make in (_reconstruct, scalar)
+    ),
+    *(np.ndarray, np.dtype, *{type(np.dtype(letter)) for letter in "?bhilqBHILQefd"}),
+]
 
 
 class Weights(NamedTuple):
@@ -44,14 +56,15 @@ class Weights(NamedTuple):
 def load_weights(path: str | PathLike[str], *, letters: str | None = None) -> Weights:
     """Read a file of weights and find out whose they are.
 
-    Known are AttentiveChrome and LSTM-α under the names of the published checkpoints (Zenodo 2616712, Kipoi); the text
+    Known are AttentiveChrome and LSTM-α under the names of the published checkpoints (Zenodo 2616712, Kipoi);
+    Chromoformer under all of its published names (:mod:`regulome.catalog.chromoformer_weights`); the text
     files of DeepBind's published models; DeepSEA and Basset as Torch7 numbers their layers (Kipoi; the mapping stands
     in :mod:`regulome.catalog.sequence_weights`); and DanQ in Keras' HDF5 (:mod:`regulome.catalog.keras_weights`).
 
     Args:
         path: A PyTorch state dict in either layout (zip, or the plain pickle from before PyTorch 1.6), ``.npz``,
             ``.safetensors`` or Keras' HDF5; or a DeepBind model's ``.txt``. A ``module.`` prefix and a surrounding
-            ``{"state_dict": …}`` are taken off.
+            ``{"state_dict": …}`` or ``{"net": …}`` are taken off.
         letters: For DeepSEA, Basset and DanQ: the order of the letters in the file's input channels, such as "ACGT",
             which no file tells. None takes the published one: AGCT for DeepSEA and DanQ, ACGT for Basset.
 
@@ -73,7 +86,7 @@ def load_weights(path: str | PathLike[str], *, letters: str | None = None) -> We
             found: Found | None = _guarded(lambda path: read_keras(path, letters), path)
         else:
             state = _clean(_read(path), path)
-            found = sequential(state, letters) or _attentivechrome(state)
+            found = sequential(state, letters) or _attentivechrome(state) or chromoformer(state)
     except InputError as error:
         raise error if error.file else InputError(error.problem, file=path, cure=error.cure) from error
     if found is not None:
@@ -84,7 +97,7 @@ def load_weights(path: str | PathLike[str], *, letters: str | None = None) -> We
     raise InputError(
         f"belongs to no network that is known here (its first tensors: {first})",
         file=path,
-        cure="weights of AttentiveChrome, LSTM-α, DeepBind, DeepSEA, Basset and DanQ can be read",
+        cure="weights of AttentiveChrome, LSTM-α, Chromoformer, DeepBind, DeepSEA, Basset and DanQ can be read",
     )
 
 
@@ -112,7 +125,8 @@ def open_weights(
         A :class:`~regulome.models.preprocess.Predictor` in eval mode: raw counts float32 [batch, mark, bin] in, logit
         [batch, 1] out. Marks of the published networks are in the order :data:`DEEPCHROME_MARKS`. For a network on
         sequences: codes uint8 [batch, base] or one-hot float32 [batch, 4, base] in, logits [batch, targets] out; the
-        letters are in our order A, C, G, T whatever the file's was.
+        letters are in our order A, C, G, T whatever the file's was. Chromoformer comes as it is: a
+        :class:`~regulome.models.regions.RegionBatch` of log-transformed features in, logits or values [batch, 1] out.
 
     Raises:
         InputError: See :func:`load_weights`.
@@ -120,12 +134,16 @@ def open_weights(
     weights = load_weights(path, letters=letters)
     marks = weights.hyperparameters.get("marks")
     size = {"length": length or weights.hyperparameters.get("length", 101)} if marks is None else {"bins": bins}
+    if weights.model == "chromoformer":
+        size = {}
     network = create(weights.model, **{**weights.hyperparameters, **size, **hyperparameters})
     try:
         network.load_state_dict(weights.state)
     except RuntimeError as error:
         settings = ", ".join(f"{name} {value}" for name, value in {**size, **hyperparameters}.items())
         raise InputError(f"its weights do not fit a {weights.model} with {settings}", file=path) from error
+    if weights.model == "chromoformer":
+        return network.to(device).eval()
     unknown: Any = getattr(network, "unknown", 0.0)
     return Predictor(OneHot(unknown) if marks is None else Preprocess(marks), network).to(device).eval()
 
@@ -161,7 +179,9 @@ def _guarded(read: Callable[[Path], Any], path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    # Some files hold scores as arrays of numbers beside their tensors. To make those runs no code of the file's.
+    with torch.serialization.safe_globals(_ARRAYS):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_npz(path: Path) -> Any:
@@ -179,7 +199,7 @@ def _read_safetensors(path: Path) -> Any:
 
 def _clean(content: Any, path: Path) -> State:
     while isinstance(content, Mapping):
-        inner = next((content[key] for key in ("state_dict", "model_state_dict") if key in content), None)
+        inner = next((content[key] for key in ("state_dict", "model_state_dict", "net") if key in content), None)
         if not isinstance(inner, Mapping):
             break
         content = inner
@@ -211,7 +231,7 @@ def _attentivechrome(state: State) -> Found | None:
 
 def _compare(weights: Weights, path: Path) -> None:
     with torch.device("meta"):
-        bins = {"bins": 100} if "marks" in weights.hyperparameters else {}
+        bins = {"bins": 100} if "marks" in weights.hyperparameters and weights.model != "chromoformer" else {}
         network = create(weights.model, **weights.hyperparameters, **bins)
     expected = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: list(tensor.shape) for name, tensor in weights.state.items()}

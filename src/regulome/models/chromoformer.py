@@ -17,7 +17,7 @@ from regulome.models.chromoformer_attention import (
 from regulome.models.chromoformer_fused import Bins, Neighbourhood
 from regulome.models.hyperparameters import Task, check_count, check_counts, check_task
 from regulome.models.regions import RegionBatch
-from regulome.models.registry import Paper
+from regulome.models.registry import Paper, register
 
 PAPER = Paper(
     "Lee D, Yang J, Kim S",
@@ -138,6 +138,7 @@ class Regulation(_Transformer):
         return maps
 
 
+@register("chromoformer", title="Chromoformer", paper=PAPER, inputs="regions")
 class Chromoformer(nn.Module):
     """Histone marks at the promoter and at the regions that touch it in 3D, at several resolutions (Lee et al. 2022).
 

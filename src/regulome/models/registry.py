@@ -18,7 +18,7 @@ Network = TypeVar("Network", bound=type[nn.Module])
 
 # Files of this room that register networks, in the order in which they are listed.
 _FILES = (
-    *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest"),
+    *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest", "chromoformer"),
     *("deepsea", "danq", "basset", "deep_motif_dashboard"),
     *("deepbind", "bigru", "gru", "clockwork", "kmer"),
     *("char_networks", "markov", "context_mixing"),
@@ -28,6 +28,7 @@ _FILES = (
 # no other sizes.
 _SIZES: Mapping[str, Mapping[str, int]] = {
     "marks": {"marks": 5, "bins": 100},
+    "regions": {"marks": 7},
     "sequence": {"length": 1000, "targets": 919},
     "text": {},
 }
@@ -62,8 +63,9 @@ class ModelInfo:
         title: The name that people write.
         paper: Where it was published.
         line: The line of work: "expression", "sequence", "conservation" or "language".
-        inputs: What goes in: "marks" is float32 [batch, mark, bin]; "sequence" is one-hot float32 [batch, 4, base],
-            the letters in the order A, C, G, T; "text" is integer codes [batch, letter], 0 … 3 in that order.
+        inputs: What goes in: "marks" is float32 [batch, mark, bin]; "regions" is a
+            :class:`~regulome.models.regions.RegionBatch`; "sequence" is one-hot float32 [batch, 4, base], the letters
+            in the order A, C, G, T; "text" is integer codes [batch, letter], 0 … 3 in that order.
         defaults: Every hyperparameter that has a default, and the default.
         parameters: Number of trainable parameters at ``sizes`` and the defaults.
         sizes: The sizes for which ``parameters`` holds, mostly the paper's: 5 marks × 100 bins, or windows of 1,000
