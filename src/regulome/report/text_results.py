@@ -157,7 +157,7 @@ def text_blocks(materials: Sequence[Material]) -> list[Block]:
             "Single blocks far above the others: text of another kind, from a virus, a plasmid or a contamination, or "
             "long runs of lower-quality sequence. All blocks at 2: nothing was learned.",
         ),
-        _extremes(tables),
+        _extremes(_best(materials)),
     ]
 
 
@@ -166,9 +166,8 @@ def _blocks(material: Material) -> pl.DataFrame:
     return material.text.blocks
 
 
-def _extremes(tables: dict[str, pl.DataFrame]) -> Table:
-    name, table = next(iter(tables.items()))
-    ordered = table.sort("bits", maintain_order=True)
+def _extremes(material: Material) -> Table:
+    ordered = _blocks(material).sort("bits", maintain_order=True)
     count = min(_SHOWN, len(ordered) // 2)
     rows = [
         [kind, f"{row['chrom']}:{row['start'] + 1:,}–{row['end']:,}", f"{row['bits']:.4f}", f"{row['perplexity']:.3f}"]
@@ -179,7 +178,7 @@ def _extremes(tables: dict[str, pl.DataFrame]) -> Table:
         "The easiest and the hardest blocks",
         ["", "Place", "Bits per base", "Perplexity"],
         rows,
-        f"By {name}; positions count from 1. What lies there is worth a look in a genome browser.",
+        f"By {material.label}; positions count from 1. What lies there is worth a look in a genome browser.",
     )
 
 
@@ -208,8 +207,8 @@ def text_differences(materials: Sequence[Material]) -> list[Block]:
             block_difference_figure(pairs),
             f"Histograms of the difference in bits per base between {best.label} and each other run: {spoken}.",
             f"How many blocks differ by how much. Left of the dashed line, in blue, {best.label} is better; right of "
-            "it, hatched, the other run. The diamond and its bar: the difference over all letters with its 95 % "
-            "interval.",
+            "it, hatched, the other run. The outermost bars count what lies beyond, too. The diamond and its bar: the "
+            "difference over all letters with its 95 % interval.",
             pl.concat(data).select("b", pl.exclude("b")).with_columns(pl.col("difference").round_sig_figs(6)),
             "block-differences",
             "Most blocks near zero and a few far away: the runs differ in what they make of repeats, not of the genome "

@@ -23,6 +23,8 @@ _QUIET, _INK, _RULE = "#52606d", "#1f2933", "#9aa5b1"
 _GAP = 0.012
 # Records narrower than this share of the width have no room for a name.
 _NAMED = 0.035
+# Bins on either side of zero, at most.
+_FAR = 24
 # More blocks than this are drawn with thin lines.
 _MANY = 400
 
@@ -212,12 +214,11 @@ def block_difference_figure(pairs: Sequence[tuple[str, str, Floats, Mapping[str,
 
 
 def _edges(values: Floats) -> Floats:
-    """Edges of about thirty bins of one width, one of them at zero; the farthest hundredth does not set the width."""
-    low, high = (float(end) for end in np.quantile(values, (0.005, 0.995)))
-    low, high = min(low, 0.0), max(high, 0.0)
-    width = (high - low) / int(np.clip(np.sqrt(len(values)) * 1.5, 6, 30)) or 0.01
+    """Edges of bins of one width, one of them at zero; blocks far out decide neither the width nor the range."""
+    low, high = (float(end) for end in np.quantile(values, (0.1, 0.9)))
+    width = (max(high, 0.0) - min(low, 0.0)) / int(np.clip(np.sqrt(len(values)), 5, 16)) or 0.01
     first, last = np.floor(float(values.min()) / width), np.ceil(float(values.max()) / width)
-    return np.asarray(np.arange(max(min(first, -1), -60), min(max(last, 1), 60) + 1) * width, np.float64)
+    return np.asarray(np.arange(np.clip(first, -_FAR, -1), np.clip(last, 1, _FAR) + 1) * width, np.float64)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
