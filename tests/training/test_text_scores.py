@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from regulome.datasets import prepare_language
+from regulome.datasets.language_text import Text
 from regulome.errors import InputError
-from regulome.training.text_scores import perplexity, text_bits, total_bits
+from regulome.genome.letters import decode
+from regulome.training.text_scores import block_bits, perplexity, text_bits, total_bits
 
 
 class Reader(nn.Module):
@@ -111,3 +114,23 @@ def test_answers_that_are_no_numbers_are_refused(text):
         total_bits([model], from_array(text), np.array([0]), np.array([0]), np.array([100]))
     with pytest.raises(InputError, match="no model"):
         total_bits([], from_array(text), np.array([0]), np.array([0]), np.array([100]))
+
+
+def test_blocks_are_read_from_the_letters_before_them_in_their_record(text, tmp_path):
+    records = {"a": text, "b": text[:150]}
+    lines = (f">{name}\n{decode(codes)}\n" for name, codes in records.items())
+    (tmp_path / "two.fa").write_text("".join(lines))
+    dataset = prepare_language([tmp_path / "two.fa"], tmp_path / "data", length=20, block=70, held_out=0.3)
+    blocks, whole = Text(dataset).blocks, np.concatenate([text, text[:150]])
+    # The last one and the first of each record among them, in no order.
+    rows = np.array([len(blocks) - 1, 0, 3, int(np.flatnonzero(blocks[:, 0] == 400)[0]), 1])
+    model = Reader(4)
+    found = block_bits([model], dataset, rows, context=90)
+    for place, row in enumerate(rows):
+        start, end = blocks[row]
+        begin = 0 if start < 400 else 400
+        first = max(begin, start - 90)
+        scored = range(max(start, first + 1), end)
+        assert found.letters[place] == len(scored)
+        bits = sum(one_by_one([model], whole, first, letter) for letter in scored)
+        assert found.bits[place] == pytest.approx(bits, abs=1e-3)
