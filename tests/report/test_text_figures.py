@@ -71,6 +71,12 @@ def test_losses_are_drawn_as_perplexity() -> None:
     assert left.get_ylim()[1] > 4
 
 
+def test_a_run_without_a_curve_keeps_its_colour() -> None:
+    first = perplexity_history_figure({"a": _LOSSES, "b": _LOSSES}, None).axes[0]
+    second = perplexity_history_figure({"a": _LOSSES[:0], "b": _LOSSES}, None).axes[0]
+    assert second.lines[0].get_color() == first.lines[2].get_color()
+
+
 def test_blocks_lie_where_they_are() -> None:
     table = _blocks(1).filter(pl.col("start") != 250)
     axes = along_figure({"a": table}).axes[0]

@@ -116,17 +116,21 @@ def _counts(explanation: Explanation) -> str:
 
 
 def _signal(materials: Sequence[Material]) -> list[Block]:
-    """The mean input of the first run on each dataset and orientation."""
+    """The mean input of the first run on each dataset, part of it and orientation."""
     blocks: list[Block] = []
     seen = set()
     for material in materials:
         explanation = material.explanations.get("gradient")
-        key = (explanation.manifest["dataset"]["checksum"] if explanation else "", material.run.recipe.input.orient)
+        info = material.run.info
+        key = (
+            *(explanation.manifest["dataset"]["checksum"] if explanation else "", material.run.recipe.input.orient),
+            *(tuple(info.marks), info.bins, info.bin_size),
+        )
         if explanation is None or material.dataset is None or key in seen:
             continue
         seen.add(key)
         unit = material.dataset.manifest.inputs["marks"].unit or "signal"
-        per_bin = f"{unit} per {material.dataset.bin_size}-bp bin"
+        per_bin = f"{unit} per {info.bin_size}-bp bin"
         groups = [group for group in _GROUPS if explanation.manifest["groups"][group]]
         blocks.append(
             Picture(

@@ -26,6 +26,7 @@ _PAIRS = 6
 # Blocks in the table of the easiest and of the hardest.
 _SHOWN = 5
 _EPOCH, _TRIED = "epoch (once through the training text)", "setting tried, simplest first"
+_NO_HISTORY = pl.DataFrame(schema={"member": pl.Int64, "epoch": pl.Int64})
 _COLUMNS = ("perplexity", "bits_per_base", "accuracy")
 
 
@@ -244,7 +245,10 @@ def text_training(materials: Sequence[Material]) -> Picture | Words:
     }
     return Picture(
         "Perplexity by epoch" if networks else "Perplexity by setting",
-        perplexity_history_figure(histories, level, _EPOCH if networks else _TRIED),
+        # A run without a curve has its place all the same, so that colours are those of the other figures.
+        perplexity_history_figure(
+            {m.label: histories.get(m.label, _NO_HISTORY) for m in materials}, level, _EPOCH if networks else _TRIED
+        ),
         f"Curves of the perplexity on training and on validation text by epoch. Lowest on validation text: {reached}.",
         ("Left: on the training text, while it was learned. " if networks else "Left: on the training text. ")
         + "Right: on the validation blocks; what is lowest there is kept, unless the recipe says otherwise. Dotted: "
