@@ -34,21 +34,18 @@ def line_style(index: int, **more: Any) -> dict[str, Any]:
     return {"color": RUNS[index % len(RUNS)], "linestyle": DASHES[index % len(DASHES)], **more}
 
 
-def rule(axes: Axes, value: float, text: str) -> None:
-    """Draw a level line with what it says above its right end, and keep it in view."""
+def rule(axes: Axes, value: float, text: str, align: str = "center") -> None:
+    """Draw a level line, keep it in view, and say right of the axes what it is."""
     axes.axhline(value, color=_RULE, linewidth=1, linestyle=":", zorder=1)
     axes.annotate(
         text,
         (1, value),
         xycoords=("axes fraction", "data"),
-        xytext=(-2, 2),
+        xytext=(4, 0),
         textcoords="offset points",
-        ha="right",
-        va="bottom",
+        va=align,
         color=_QUIET,
         fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-        zorder=5,
     )
 
 
@@ -90,10 +87,14 @@ def perplexity_history_figure(
             note(axes, "not measured")
         grid(axes)
     left.set_ylabel("perplexity")
-    for axes in (left, right):
-        rule(axes, GUESSING, "guessing: 4")
-    if level is not None and np.isfinite(level[1]):
-        rule(right, level[1], f"{_short(level[0])}: {level[1]:.3f}")
+    rule(left, GUESSING, "guessing")
+    if level is None or not np.isfinite(level[1]):
+        rule(right, GUESSING, "guessing")
+    else:
+        # The two texts go apart, however near the levels are.
+        ends = ("bottom", "top") if level[1] < GUESSING else ("top", "bottom")
+        rule(right, GUESSING, "guessing", ends[0])
+        rule(right, level[1], f"{_short(level[0], 16)}\n{level[1]:.3f}", ends[1])
     low, high = left.get_ylim()
     left.set_ylim(low - 0.03 * (high - low), high + 0.06 * (high - low))
     _legend(figure, right)
@@ -137,7 +138,7 @@ def along_figure(tables: Mapping[str, pl.DataFrame]) -> Figure:
             f"held-out blocks, record after record ({len(widths)} records, {widths.sum() / size:.3g} {unit})"
         )
     axes.set(ylabel="bits per base", xlim=(left[0], left[-1] + widths[-1]))
-    rule(axes, GUESSING_BITS, "guessing: 2")
+    rule(axes, GUESSING_BITS, "guessing")
     axes.margins(y=0.08)
     grid(axes, "y")
     if len(tables) > 1:

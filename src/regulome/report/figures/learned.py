@@ -49,7 +49,7 @@ def context_figure(curves: Mapping[str, pl.DataFrame], lengths: Sequence[int] = 
     axes.set_xticks([2**power for power in range(int(np.log2(last)) + 1)])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    rule(axes, GUESSING, "guessing: 4")
+    rule(axes, GUESSING, "guessing")
     axes.margins(y=0.08)
     grid(axes)
     figure.legend(loc="outside lower center", ncols=min(len(curves), 3), handlelength=3)
