@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from regulome.datasets import choose_view
 from regulome.errors import InputError
 from regulome.training import predict, predict_dataset, prediction_table, train, write_table
 
@@ -41,7 +42,7 @@ def test_probabilities_are_averaged_over_members(world):
 
 
 def test_marks_and_strand(world):
-    turned = predict_dataset([Sum(1.0)], world, task="regression", mark_order=[2, 1, 0])
+    turned = predict_dataset([Sum(1.0)], world, task="regression", view=choose_view(world, ["C", "B", "A"]))
     np.testing.assert_allclose(turned, -predict_dataset([Sum(1.0)], world, task="regression"), rtol=1e-5)
     x = np.array(world.inputs["marks"])
     minus = (world.regions["strand"] == "-").to_numpy()
@@ -66,21 +67,21 @@ def test_parts(run, world, split):
 
 def test_marks_in_another_order_are_reordered_and_said(run, world, tmp_path, caplog):
     other = make_dataset(tmp_path / "data", marks=("c", "A", "B"))
-    expected = predict_dataset(
-        run.models(), other, task="classification", mark_order=[1, 2, 0], orient=run.recipe.input.orient
-    )
+    view = choose_view(other, ["A", "B", "C"])
+    assert view.places == (1, 2, 0)
+    expected = predict_dataset(run.models(), other, task="classification", view=view, orient=run.recipe.input.orient)
     with caplog.at_level(logging.INFO, "regulome"):
         table = prediction_table(run, other.path, split="all")
-    assert "marks taken in the order of the run: A, B, C" in caplog.text
+    assert "the marks, in this order: A, B, C" in caplog.text
     np.testing.assert_array_equal(table["expression"].to_numpy(), expected[:, 0])
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"marks": ("A", "B", "D")}, "has no mark C: it has A, B, D, the run takes A, B, C"),
-        ({"bins": 30}, "has 30 bins of 100 bp, the run takes 20 of 100 bp"),
-        ({"bin_size": 50}, "has 20 bins of 50 bp"),
+        ({"marks": ("A", "B", "D")}, "has no mark C: it has A, B, D"),
+        ({"bins": 10}, "has windows of 1,000 bp, 2,000 bp are asked for"),
+        ({"bin_size": 200}, "has bins of 200 bp, of which none of 100 bp can be made"),
     ],
 )
 def test_other_inputs_are_refused(run, tmp_path, changes, message):

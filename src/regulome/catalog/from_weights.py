@@ -56,7 +56,7 @@ def predict(
         raise InputError("is a file of weights, which has no dataset of its own", file=source, cure="name a DATASET")
     data = prediction.as_dataset(dataset)
     info = _describe(Path(source), data)
-    order = prediction.match_marks(info, data)
+    view = prediction.match_marks(info, data)
     rows, parts = _rows(data, split)
     where = choose_device(device)
     if data.line == "sequence":
@@ -65,7 +65,7 @@ def predict(
     else:
         logger.info("%s: %s with the marks %s", source, info.model, ", ".join(info.marks))
         model = open_weights(source, bins=info.bins, device=where)
-    values = prediction.predict_dataset([model], data, rows, task=info.task, mark_order=order, device=where)
+    values = prediction.predict_dataset([model], data, rows, task=info.task, view=view, device=where)
     return prediction.as_table(info, data, rows, parts, values)
 
 

@@ -9,6 +9,8 @@ import torch
 from regulome.datasets import ordered_batches
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.ordered_batches import Batch, OrderedBatches, chosen_rows, fits
+from regulome.datasets.promoter_windows import read_rows
+from regulome.datasets.views import View
 
 __all__ = ["Batch", "Batches"]
 
@@ -40,6 +42,7 @@ class Batches(OrderedBatches):
         world_size: Number of processes.
         drop_last: Leave out a last batch that is smaller than the others.
         input_name: Which input of the dataset.
+        view: The part of the input that is read; None takes all of it.
 
     Example:
         >>> batches = Batches(dataset, rows, batch_size=64, shuffle=True, seed=1)  # doctest: +SKIP
@@ -62,9 +65,11 @@ class Batches(OrderedBatches):
         world_size: int = 1,
         drop_last: bool = False,
         input_name: str = "marks",
+        view: View | None = None,
     ) -> None:
         rows = chosen_rows(dataset, indices)
-        self._array = dataset.inputs[input_name]
+        self._array, self._view = read_rows(dataset, input_name), view
+        self._shape = self._array.shape[1:] if view is None else (len(view.marks), view.bins)
         super().__init__(
             dataset,
             rows,
@@ -94,15 +99,15 @@ class Batches(OrderedBatches):
         """Read rows from the disk, in the order in which they lie there."""
         rows = self.indices[places]
         order = np.argsort(rows, kind="stable")
-        inputs = np.empty((len(rows), *self._array.shape[1:]), np.float32)
+        inputs = np.empty((len(rows), *self._shape), np.float32)
         for start in range(0, len(rows), ordered_batches.BLOCK_ROWS):
             some = order[start : start + ordered_batches.BLOCK_ROWS]
-            inputs[some] = self._array[rows[some]]
+            inputs[some] = self._array[rows[some]] if self._view is None else self._view.read(self._array, rows[some])
         if self._reverse is not None:
             minus = self._reverse[places]
             inputs[minus] = inputs[minus, ..., ::-1]
         return torch.from_numpy(inputs)
 
     def _fits(self) -> bool:
-        size = len(self.indices) * int(np.prod(self._array.shape[1:])) * 4
+        size = len(self.indices) * int(np.prod(self._shape)) * 4
         return fits(size, self.device, self.world_size)

@@ -26,7 +26,7 @@ from regulome.explain.methods import METHODS, Work
 from regulome.storage import check_target, new_folder
 from regulome.training.device import choose_device
 from regulome.training.prediction import match_marks, select_rows
-from regulome.training.runs import Run, open_run
+from regulome.training.runs import Run, RunInfo, open_run
 
 
 def explain(
@@ -82,7 +82,7 @@ def explain(
             cure="look inside it with `regulome mutate`, `regulome profile` or `regulome variants`",
         )
     data = run.dataset() if dataset is None else dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    order = match_marks(run.info, data)
+    view = match_marks(run.info, data)
     rows = np.empty(0, np.int64) if method == "class-map" else select_rows(run, data, split)[0]
     labelled = data.task != "unlabelled"
     high, rule = np.zeros(len(rows), bool), "no labels: means over all genes only"
@@ -93,15 +93,12 @@ def explain(
         rows, high = rows[kept], high[kept]
     orient = bool(run.recipe.input.orient)
     members = list[nn.Module](run.models(choose_device(device)))
-    batches = (
-        batch.inputs if order is None else batch.inputs[:, order]
-        for batch in Batches(data, rows, batch_size=batch_size, orient=orient)
-    )
+    batches = (batch.inputs for batch in Batches(data, rows, batch_size=batch_size, orient=orient, view=view))
     shape = (len(run.info.marks), run.info.bins)
     with new_folder(out, overwrite=overwrite) as folder:
         work = Work(Average(members), members, batches, high, labelled, shape, run.info.task, folder, seed)
         METHODS[method](work, **parameters)
-        starts, ends = _places(work, data)
+        starts, ends = _places(work, run.info)
         table = summarize(work.means, run.info.marks, starts, ends)
         table.write_csv(folder / "summary.tsv", separator="\t")
         if work.top:
@@ -150,9 +147,8 @@ def _resolved(method: str, parameters: dict[str, float]) -> dict[str, Any]:
     return {p.name: parameters.get(p.name, p.default) for p in defaults if p.kind is p.KEYWORD_ONLY}
 
 
-def _places(work: Work, data: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _places(work: Work, info: RunInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the bins of the maps begin and end, in bp from the TSS, which is the middle of the window."""
     width = max(groups[next(iter(groups))].shape[-1] for name, groups in work.means.items() if name != "beta")
-    size = data.bin_size
-    starts = (positions(width, data.bins) - data.bins / 2) * size
-    return starts, starts + size
+    starts = (positions(width, info.bins) - info.bins / 2) * info.bin_size
+    return starts, starts + info.bin_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 #: A hyperparameter of a network: what TOML can say and a constructor can take.
 Hyperparameter = bool | int | float | str | list[int] | list[float] | list[str]
@@ -14,8 +14,14 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _split_names(names: object) -> object:
+    return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
+
+
 #: Text that a file may break over lines.
 Prose = Annotated[str, AfterValidator(_one_line)]
+#: A list of names; on a command line they are joined by commas.
+Names = Annotated[list[str], BeforeValidator(_split_names)]
 
 
 class Section(BaseModel):
@@ -35,7 +41,7 @@ class ModelSection(Section):
 
 #: Keys of the section ``input`` that belong to one line of work.
 INPUT_KEYS = {
-    "expression": ("transform", "scale", "orient"),
+    "expression": ("transform", "scale", "orient", "marks", "window", "bin"),
     "sequence": ("reverse_complement", "shift", "both_strands"),
     "language": ("length", "carry_state"),
 }
@@ -54,6 +60,16 @@ class InputSection(Section):
     )
     orient: bool = Field(
         default=True, description="marks: turn the bins of genes on the minus strand, so that all run 5' to 3'"
+    )
+    marks: Names = Field(default=[], description="marks: names of those that the network sees, in order; empty = all")
+    window: int = Field(
+        default=0, ge=0, description="marks: base pairs around the start site that the network sees; 0 = as prepared"
+    )
+    bin: int = Field(
+        default=0,
+        ge=0,
+        description="marks: base pairs per bin, a multiple of the dataset's; reads of its bins are added up, signal is "
+        "averaged; 0 = as prepared",
     )
     reverse_complement: Literal["none", "random", "both"] = Field(
         default="none",

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from regulome.datasets.batches import Batches
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
 from regulome.training.build import build_predictor
 from regulome.training.fit import Epoch, FitJob, Fitted, Rows
+from regulome.training.lines import line_named
 from regulome.training.loss import Loss
 from regulome.training.validation import SCORES, Validation, validation_scores
 
@@ -89,7 +89,7 @@ def _say(chosen: dict[str, Any]) -> str:
 
 def _matrix(job: FitJob, preprocess: nn.Module, rows: Rows) -> tuple[Matrix, npt.NDArray[np.float32]]:
     """Return preprocessed inputs [examples, marks · bins] and targets [examples]."""
-    batches = Batches(job.dataset, rows, batch_size=_BLOCK, orient=job.recipe.input.orient)
+    batches = line_named(job.recipe.line).batches(job.dataset, rows, job.recipe.input, batch_size=_BLOCK)
     with torch.inference_mode():
         parts = [preprocess(batch.inputs).flatten(1).numpy() for batch in batches]
     return np.concatenate(parts), np.array(job.dataset.targets[rows, 0], np.float32)
@@ -110,7 +110,8 @@ def _score(
 
 
 def _outputs(predictor: Predictor, job: FitJob, x: Matrix) -> torch.Tensor:
-    shaped = torch.from_numpy(x).reshape(len(x), len(job.dataset.marks), job.dataset.bins)
+    preprocess: Any = predictor.preprocess
+    shaped = torch.from_numpy(x).reshape(len(x), len(preprocess.mean), -1)
     with torch.inference_mode():
         return torch.cat([predictor.network(part) for part in torch.split(shaped, _BLOCK)])
 

@@ -44,11 +44,12 @@ def build_predictor(
 ) -> Predictor:
     """Make a predictor for a dataset, its input scaling fitted on the given rows, its network not yet trained."""
     line = line_named(recipe.line)
-    predictor = new_predictor(recipe, task=dataset.task, hyperparameters=hyperparameters, **line.sizes(dataset))
+    sizes = line.sizes(dataset, recipe.input)
+    predictor = new_predictor(recipe, task=dataset.task, hyperparameters=hyperparameters, **sizes)
     start_from_motifs(predictor.network)
     if recipe.training.forget_bias:
         raise_forget_bias(predictor, recipe.training.forget_bias)
-    line.fit(predictor, dataset, fit_on)
+    line.fit(predictor, dataset, fit_on, recipe.input)
     return predictor
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.ordered_batches import OrderedBatches
+from regulome.datasets.views import View
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
 from regulome.recipes.schema import InputSection, Recipe
@@ -40,16 +41,16 @@ class Line(ABC):
     batch_size: int
 
     @abstractmethod
-    def sizes(self, dataset: Dataset) -> dict[str, int]:
-        """Sizes that a network for a dataset is made with."""
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+        """Sizes that a network is made with, for what the recipe's settings let it see of a dataset."""
 
     @abstractmethod
     def stored_sizes(self, info: RunInfo) -> dict[str, int]:
         """The same, of a run."""
 
     @abstractmethod
-    def record(self, dataset: Dataset) -> dict[str, Any]:
-        """What ``run.json`` keeps of a dataset's inputs and outputs."""
+    def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
+        """What ``run.json`` keeps of a dataset's inputs, as far as they are seen, and outputs."""
 
     @abstractmethod
     def predictor(
@@ -58,7 +59,7 @@ class Line(ABC):
         """Make a predictor with fresh weights, its preprocessing not fitted yet."""
 
     @abstractmethod
-    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows, inputs: InputSection) -> None:
         """Fit the preprocessing on the training rows, where there is something to fit."""
 
     @abstractmethod
@@ -91,8 +92,8 @@ class Line(ABC):
         )
 
     @abstractmethod
-    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
-        """Find what a run takes in a dataset: for each mark its position, None where nothing is to be reordered.
+    def match(self, info: RunInfo, dataset: Dataset) -> View | None:
+        """Find what a run takes in a dataset: which part of its marks, None where there is nothing to choose.
 
         Raises:
             InputError: The dataset is not one that the run can take.

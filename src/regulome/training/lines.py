@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.ordered_batches import OrderedBatches
+from regulome.datasets.views import View, choose_view, tell_view
 from regulome.errors import InputError
 from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor, Preprocess
@@ -35,19 +36,25 @@ logger = logging.getLogger(__name__)
 _BLOCK = 4096
 
 
+def _seen(dataset: Dataset, inputs: InputSection) -> View:
+    return choose_view(dataset, inputs.marks, inputs.window, inputs.bin)
+
+
 class _Marks(Line):
     """Marks in bins around a gene: float32 [batch, mark, bin]."""
 
     unit, batch_size = "genes", 1024
 
-    def sizes(self, dataset: Dataset) -> dict[str, int]:
-        return {"marks": len(dataset.marks), "bins": dataset.bins}
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+        view = _seen(dataset, inputs)
+        return {"marks": len(view.marks), "bins": view.bins}
 
     def stored_sizes(self, info: RunInfo) -> dict[str, int]:
         return {"marks": len(info.marks), "bins": info.bins}
 
-    def record(self, dataset: Dataset) -> dict[str, Any]:
-        return {"marks": dataset.marks, "bins": dataset.bins, "bin_size": dataset.bin_size}
+    def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
+        view = _seen(dataset, inputs)
+        return {"marks": list(view.marks), "bins": view.bins, "bin_size": view.bin_size}
 
     def predictor(
         self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
@@ -55,33 +62,23 @@ class _Marks(Line):
         network = create(recipe.model.name, **sizes, task=task, **hyperparameters)
         return Predictor(Preprocess(sizes["marks"], recipe.input.transform, recipe.input.scale), network)
 
-    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows, inputs: InputSection) -> None:
         preprocess: Any = predictor.preprocess
-        preprocess.fit(batch.inputs for batch in Batches(dataset, rows, batch_size=_BLOCK))
+        view = _seen(dataset, inputs)
+        preprocess.fit(batch.inputs for batch in Batches(dataset, rows, batch_size=_BLOCK, view=view))
 
     def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
-        return partial(Batches, orient=inputs.orient)
+        def read(dataset: Dataset, rows: Rows, **settings: Any) -> OrderedBatches:
+            return Batches(dataset, rows, orient=inputs.orient, view=_seen(dataset, inputs), **settings)
 
-    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
-        if dataset.bins != info.bins or dataset.bin_size != info.bin_size:
-            raise InputError(
-                f"has {dataset.bins} bins of {dataset.bin_size} bp, the run takes {info.bins} of {info.bin_size} bp",
-                file=dataset.path,
-                cure="prepare it with the same --window and --bin (or --bins)",
-            )
-        if dataset.marks == info.marks:
-            return None
-        places = {mark.casefold(): place for place, mark in enumerate(dataset.marks)}
-        missing = [mark for mark in info.marks if mark.casefold() not in places]
-        if missing:
-            raise InputError(
-                f"has no mark {', '.join(missing)}: it has {', '.join(dataset.marks)}, the run takes "
-                f"{', '.join(info.marks)}",
-                file=dataset.path,
-                cure="prepare it with the marks of the run, under the same names",
-            )
-        logger.info("marks taken in the order of the run: %s", ", ".join(info.marks))
-        return [places[mark.casefold()] for mark in info.marks]
+        return read
+
+    def match(self, info: RunInfo, dataset: Dataset) -> View | None:
+        return choose_view(dataset, info.marks, info.bins * info.bin_size, info.bin_size)
+
+    def check(self, recipe: Recipe, dataset: Dataset, parts: npt.NDArray[np.str_]) -> None:
+        super().check(recipe, dataset, parts)
+        tell_view(_seen(dataset, recipe.input), dataset)
 
     def shape(self, info: RunInfo) -> str:
         return f"{len(info.marks)} marks × {info.bins} bins"
@@ -92,13 +89,13 @@ class _Sequence(Line):
 
     unit, batch_size = "windows", 128
 
-    def sizes(self, dataset: Dataset) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
         return {"length": dataset.length, "targets": len(dataset.target_names)}
 
     def stored_sizes(self, info: RunInfo) -> dict[str, int]:
         return {"length": info.length, "targets": len(info.target_names)}
 
-    def record(self, dataset: Dataset) -> dict[str, Any]:
+    def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {"length": dataset.length, "features": dataset.features.to_dicts()}
 
     def predictor(
@@ -107,7 +104,7 @@ class _Sequence(Line):
         network = create(recipe.model.name, **sizes, **hyperparameters)
         return Predictor(OneHot(unknown_letter(network)), network)
 
-    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows, inputs: InputSection) -> None:
         """One-hot letters need no scaling."""
 
     def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
@@ -117,7 +114,7 @@ class _Sequence(Line):
             return SequenceBatches
         return partial(SequenceBatches, reverse_complement=inputs.reverse_complement, shift=inputs.shift)
 
-    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+    def match(self, info: RunInfo, dataset: Dataset) -> View | None:
         if dataset.length != info.length:
             raise InputError(
                 f"has windows of {dataset.length:,} bp, the run takes {info.length:,} bp",
@@ -136,13 +133,13 @@ class _Language(Line):
 
     unit, batch_size = "blocks", 256
 
-    def sizes(self, dataset: Dataset) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
         return {}
 
     def stored_sizes(self, info: RunInfo) -> dict[str, int]:
         return {}
 
-    def record(self, dataset: Dataset) -> dict[str, Any]:
+    def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {"length": dataset.length}
 
     def predictor(
@@ -150,7 +147,7 @@ class _Language(Line):
     ) -> Predictor:
         return TextPredictor(create(recipe.model.name, **sizes, **hyperparameters))
 
-    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows) -> None:
+    def fit(self, predictor: Predictor, dataset: Dataset, rows: Rows, inputs: InputSection) -> None:
         """Letters need no scaling."""
 
     def reader(self, inputs: InputSection, *, training: bool) -> Callable[..., OrderedBatches]:
@@ -159,7 +156,7 @@ class _Language(Line):
         carry = training and inputs.carry_state
         return partial(LanguageBatches, length=inputs.length or None, carry=carry)
 
-    def match(self, info: RunInfo, dataset: Dataset) -> list[int] | None:
+    def match(self, info: RunInfo, dataset: Dataset) -> View | None:
         """Any text can be read, whatever the length of its windows."""
         return None
 

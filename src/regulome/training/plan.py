@@ -64,6 +64,7 @@ class Plan:
             "model": recipe.model.name,
             "members": [recipe.training.seed],
             "parameters": count_parameters(recipe, self.dataset),
+            **line_named(recipe.line).record(self.dataset, recipe.input),
         }
         return replace(self, recipe=recipe, info=self.info.model_copy(update=update, deep=True))
 
@@ -76,7 +77,8 @@ def count_parameters(recipe: Recipe, dataset: Dataset) -> int:
     """
     # On the meta device nothing is allocated and no random number is drawn.
     with torch.device("meta"):
-        model = new_predictor(recipe, task=dataset.task, hyperparameters=None, **line_named(recipe.line).sizes(dataset))
+        sizes = line_named(recipe.line).sizes(dataset, recipe.input)
+        model = new_predictor(recipe, task=dataset.task, hyperparameters=None, **sizes)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -122,7 +124,7 @@ def make_plan(
         line=data.line,
         task=task,
         target_names=data.target_names,
-        **line.record(data),
+        **line.record(data, chosen.input),
         dataset=runs.DatasetRecord(path=str(data.path), checksum=data.checksum),
         split=describe_split(data, parts),
         members=list(range(first, first + ensemble)),

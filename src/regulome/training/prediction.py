@@ -15,6 +15,7 @@ from torch import nn
 
 from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
+from regulome.datasets.views import View, tell_view
 from regulome.errors import InputError
 from regulome.progress import progress
 from regulome.recipes.schema import InputSection
@@ -36,7 +37,7 @@ def predict_dataset(
     indices: npt.NDArray[np.int64] | None = None,
     *,
     task: str,
-    mark_order: Sequence[int] | None = None,
+    view: View | None = None,
     orient: bool = False,
     both_strands: bool = False,
     batch_size: int | None = None,
@@ -53,7 +54,7 @@ def predict_dataset(
         dataset: The dataset.
         indices: Rows to predict; None takes all.
         task: "classification" or "regression".
-        mark_order: For each mark that the models take, its position in the dataset; None where they are the same.
+        view: The part of the marks that the models take; None takes all of them.
         orient: Turn the bins of genes on the minus strand, as in training.
         both_strands: Average the probabilities or values of both strands of each sequence.
         batch_size: Examples per batch; None takes 1,024 genes or 128 windows.
@@ -68,17 +69,15 @@ def predict_dataset(
     models = [model.to(device).eval() for model in models]
     rows = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
     line = line_named(dataset.line)
-    inputs = InputSection(orient=orient)
+    inputs = InputSection(orient=orient, **({} if view is None else view.settings()))
     batches = line.batches(dataset, rows, inputs, batch_size=batch_size or line.batch_size, device=device)
-    order = None if mark_order is None else torch.as_tensor(list(mark_order), device=device)
     done = 0
     with torch.inference_mode(), progress("predicting", len(rows) * len(models), "examples") as advance:
         for batch in batches:
-            chosen = batch.inputs if order is None else batch.inputs.index_select(1, order)
             total = torch.zeros((), device=device)
             for model in models:
-                total = total + predict_batch(model, chosen, task, both_strands=both_strands)
-                advance(len(chosen))
+                total = total + predict_batch(model, batch.inputs, task, both_strands=both_strands)
+                advance(len(batch.targets))
             found = (total / len(models)).cpu().numpy()
             if out is None:
                 out = np.empty((len(rows), found.shape[1]), np.float32)
@@ -87,14 +86,15 @@ def predict_dataset(
     return np.empty((0, max(1, dataset.targets.shape[1])), np.float32) if out is None else out
 
 
-def match_marks(info: RunInfo, dataset: Dataset) -> list[int] | None:
-    """Find the marks of a run in a dataset, by name; of sequences only the length is compared.
+def match_marks(info: RunInfo, dataset: Dataset) -> View | None:
+    """Find, and say, what a run sees in a dataset: its marks by name, its window and bins.
 
     Returns:
-        For each mark of the run its position in the dataset; None when they are the same in the same order.
+        The part of the dataset's marks; None in other lines.
 
     Raises:
-        InputError: A mark is missing, number or width of the bins differ, or the length of the windows does.
+        InputError: A mark is missing, the windows are too narrow or the bins too wide, or windows of sequence have
+            another length.
     """
     if dataset.line != info.line:
         raise InputError(
@@ -102,7 +102,10 @@ def match_marks(info: RunInfo, dataset: Dataset) -> list[int] | None:
             file=dataset.path,
             cure="name a dataset of the run's line",
         )
-    return line_named(info.line).match(info, dataset)
+    view = line_named(info.line).match(info, dataset)
+    if view is not None:
+        tell_view(view, dataset)
+    return view
 
 
 def select_rows(run: Run, dataset: Dataset, split: str) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -164,10 +167,10 @@ def prediction_table(
     """
     run = open_run(run)
     data = run.dataset() if dataset is None else as_dataset(dataset)
-    order = match_marks(run.info, data)
+    match_marks(run.info, data)
     rows, parts = select_rows(run, data, split)
     where = choose_device(device)
-    return tabulate(run, data, rows, parts, mark_order=order, batch_size=batch_size, device=where)
+    return tabulate(run, data, rows, parts, batch_size=batch_size, device=where)
 
 
 def tabulate(
@@ -176,7 +179,6 @@ def tabulate(
     rows: npt.NDArray[np.int64],
     parts: Sequence[str],
     *,
-    mark_order: Sequence[int] | None = None,
     batch_size: int | None = None,
     device: torch.device,
 ) -> pl.DataFrame:
@@ -187,7 +189,6 @@ def tabulate(
         dataset: A dataset that it takes.
         rows: The rows.
         parts: For each the part it is in.
-        mark_order: See :func:`predict_dataset`.
         batch_size: See :func:`predict_dataset`.
         device: Where to compute.
 
@@ -203,7 +204,7 @@ def tabulate(
         dataset,
         rows,
         task=run.info.task,
-        mark_order=mark_order,
+        view=line_named(run.info.line).match(run.info, dataset),
         orient=run.recipe.input.orient,
         both_strands=run.recipe.input.both_strands,
         batch_size=batch_size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from regulome import storage
 from regulome.datasets.dataset import Dataset
 from regulome.errors import InputError
 from regulome.training.device import choose_device
+from regulome.training.lines import line_named
 from regulome.training.multilabel import MANY, Multilabel, multilabel
 from regulome.training.prediction import as_dataset, has_truth, match_marks, predict_dataset, select_rows
 from regulome.training.runs import FEATURES, PREDICTIONS, SCORES, Run, RunInfo
@@ -50,7 +51,6 @@ def write_scores(
     dataset: Dataset,
     rows: Rows,
     device: torch.device,
-    order: Sequence[int] | None = None,
 ) -> Array:
     """Predict rows into a new ``.npy`` file, batch by batch, and return it mapped."""
     values = storage.allocate_npy(path, (len(rows), len(run.info.target_names)), np.float32)
@@ -59,7 +59,7 @@ def write_scores(
         dataset,
         rows,
         task=run.info.task,
-        mark_order=order,
+        view=line_named(run.info.line).match(run.info, dataset),
         orient=run.recipe.input.orient,
         both_strands=run.recipe.input.both_strands,
         device=device,
@@ -79,7 +79,7 @@ def labelled_scores(
         InputError: The dataset has other targets or windows, or nothing in this part.
     """
     data = run.dataset() if dataset is None else as_dataset(dataset)
-    order = match_marks(run.info, data)
+    match_marks(run.info, data)
     if not has_truth(run.info, data):
         raise InputError(
             f"has not the {len(run.info.target_names)} targets of the run to compare with",
@@ -100,7 +100,7 @@ def labelled_scores(
             return
     rows, _ = select_rows(run, data, split)
     with tempfile.TemporaryDirectory() as folder:
-        values = write_scores(Path(folder) / SCORES, run, data, rows, choose_device(device), order)
+        values = write_scores(Path(folder) / SCORES, run, data, rows, choose_device(device))
         yield LabelledScores(data.regions["id"][rows], values, data.targets, rows)
 
 
