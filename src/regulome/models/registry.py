@@ -18,7 +18,8 @@ Network = TypeVar("Network", bound=type[nn.Module])
 
 # Files of this room that register networks, in the order in which they are listed.
 _FILES = (
-    *("deepchrome", "attentivechrome", "attentive_variants", "linear", "random_forest", "chromoformer"),
+    *("deepchrome", "attentivechrome", "attentive_variants", "chromexpress", "chromoformer"),
+    *("linear", "random_forest"),
     *("deepsea", "danq", "basset", "deep_motif_dashboard"),
     *("deepbind", "bigru", "gru", "clockwork", "kmer"),
     *("char_networks", "markov", "context_mixing"),
