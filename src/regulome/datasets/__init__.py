@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = lazy(
         "Dataset": "dataset",
         "DatasetWriter": "writer",
         "LanguageBatches": "language_batches",
+        "RegionBatches": "region_batches",
+        "RegionTable": "regions",
         "SequenceBatches": "sequence_batches",
         "SequenceWindows": "sequence_windows",
         "SequenceWriter": "sequence_writer",

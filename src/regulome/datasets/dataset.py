@@ -14,6 +14,7 @@ import polars as pl
 from regulome import storage
 from regulome.datasets.language_layout import check_text
 from regulome.datasets.manifest import ArrayEntry, Manifest, TargetsEntry, read_manifest
+from regulome.datasets.region_layout import check_regions, extra, has_regions, signals
 from regulome.datasets.sequence_layout import FEATURE_COLUMNS, check_sequences
 from regulome.errors import InputError
 
@@ -66,6 +67,13 @@ class Dataset:
         elif self.line == "language":
             letters = self.manifest.inputs["letters"].bases or 0
             arrays = f"blocks of a text of {letters:,} letters, read {self.length:,} at a time"
+        elif has_regions(self.manifest):
+            widths = ", ".join(f"{width:,}" for width in signals(self.manifest))
+            shapes = {name: self.manifest.inputs[name].shape[0] for name in ("region", "contact")}
+            arrays = (
+                f"{shapes['region']:,} regions × {len(self.marks)} marks in bins of {widths}, "
+                f"{shapes['contact']:,} contacts"
+            )
         else:
             arrays = "; ".join(
                 f"{name} {' × '.join(f'{length:,}' for length in entry.shape)} ({entry.dtype})"
@@ -98,17 +106,19 @@ class Dataset:
 
     @property
     def marks(self) -> list[str]:
-        """Names along the axis ``"mark"`` of the input ``"marks"``."""
+        """Names along the axis ``"mark"`` of the input ``"marks"``, or of the signals of regions."""
         return list(self._marks.mark or [])
 
     @property
     def bins(self) -> int:
-        """Number of bins of the input ``"marks"``."""
+        """Number of bins of the input ``"marks"``, or of a promoter where there are regions: bins of `bin_size`."""
+        if has_regions(self.manifest):
+            return int(extra(self.manifest.inputs["promoter"], "window")) // self.bin_size
         return self._marks.shape[2]
 
     @property
     def bin_size(self) -> int:
-        """Width of a bin of the input ``"marks"`` in base pairs."""
+        """Width of a bin of the input ``"marks"``, or of the finest signal of regions, in base pairs."""
         return self._marks.bin_size or 1
 
     @property
@@ -136,6 +146,8 @@ class Dataset:
 
     @property
     def _marks(self) -> ArrayEntry:
+        if has_regions(self.manifest):
+            return min(signals(self.manifest).items())[1]
         entry = self.manifest.inputs.get("marks")
         if entry is None or entry.axes != ["example", "mark", "bin"]:
             raise InputError(
@@ -190,6 +202,8 @@ def open_dataset(path: str | os.PathLike[str], *, verify: bool = False) -> Datas
         check_sequences(folder, manifest, inputs)
     if manifest.line == "language":
         check_text(folder, manifest, inputs)
+    if has_regions(manifest):
+        check_regions(folder, manifest, inputs)
     dataset = Dataset(folder, manifest, regions, inputs, targets)
     if verify:
         dataset.verify()

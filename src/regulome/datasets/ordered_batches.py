@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: float32 ``[batch, marks, bins]``; for sequences uint8 codes ``[batch, length]`` or float32
-            ``[batch, 4, length]``.
+            ``[batch, 4, length]``; with distal regions a :class:`regulome.models.regions.RegionBatch`.
         targets: float32 ``[batch, targets]``.
         index: int64 ``[batch]``, row of each example in the dataset.
     """
@@ -126,16 +126,18 @@ class OrderedBatches(ABC):
         # Several batches are gathered at once and then cut: one call instead of hundreds where batches are small.
         chunk = max(1, self._rows_at_once() // self.batch_size) * self.batch_size
         for start in range(begin * self.batch_size, len(order), chunk):
-            places = order[start : start + chunk]
-            cuts = zip(*(torch.split(part, self.batch_size) for part in self._gather(places)), strict=True)
-            for inputs, targets, index in cuts:
+            for inputs, targets, index in self._cut(order[start : start + chunk]):
                 if self._position == self._length:
                     return
                 self._position += 1
                 yield Batch(inputs, targets, index)
 
+    def _cut(self, places: npt.NDArray[np.int64]) -> Iterator[tuple[Any, torch.Tensor, torch.Tensor]]:
+        """Gather what lies at some places of the order, and cut it into batches."""
+        return zip(*(torch.split(part, self.batch_size) for part in self._gather(places)), strict=True)
+
     @abstractmethod
-    def _gather(self, places: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _gather(self, places: npt.NDArray[np.int64]) -> tuple[Any, torch.Tensor, torch.Tensor]:
         """Return inputs, targets and dataset rows at some places of the order."""
 
     def _rows_at_once(self) -> int:
