@@ -219,7 +219,7 @@ class Chromoformer(nn.Module):
         near = neighbourhood(x.gene, x.frequency, len(x))
         parts = []
         for number, resolution in enumerate(self.resolutions):
-            tokens, _ = self._tokens(x, number)
+            tokens = self._tokens(x, number)
             parts.append(self.regulation[str(resolution)](tokens, near) + tokens[: len(x)])
         answer: Tensor = self.fc_head(torch.cat(parts, 1))
         return answer[:, 1:] - answer[:, :1] if answer.shape[1] == 2 else answer
@@ -237,8 +237,7 @@ class Chromoformer(nn.Module):
         near = neighbourhood(x.gene, x.frequency, len(x))
         answer: dict[str, Tensor] = {}
         for number, resolution in enumerate(self.resolutions):
-            tokens, maps = self._tokens(x, number)
-            answer |= {f"{name}.{resolution}": weights for name, weights in maps.items()}
+            tokens = self._tokens(x, number, answer)
             regulation = self.regulation[str(resolution)]
             answer[f"regulation.{resolution}"] = torch.stack(regulation.weights(tokens, near), 1)  # type: ignore[operator]
         return answer
@@ -268,21 +267,24 @@ class Chromoformer(nn.Module):
     def _codes(self, resolution: int) -> Tensor:
         return self.get_buffer(f"codes_{resolution}")
 
-    def _tokens(self, x: RegionBatch, number: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the tokens [B + P, width] of all regions at one resolution, and the weights behind them."""
+    def _tokens(self, x: RegionBatch, number: int, maps: dict[str, Tensor] | None = None) -> Tensor:
+        """Return the tokens [B + P, width] of all regions at one resolution; enter their weights in ``maps``."""
         name, genes = str(self.resolutions[number]), len(x)
         codes = self._codes(self.resolutions[number])
         rows, first, bins = x.features[number], x.first[number], x.bins[number]
         split = int(bins[:genes].sum())
         promoters = lay_out(rows[:split], first[:genes], bins[:genes], codes)
         tokens, seen = self.embed[name](promoters, len(codes) // 2 - promoters.low)
-        maps = {"embedding": _whole(seen[0], promoters, len(codes))}
+        if maps is not None:
+            maps[f"embedding.{name}"] = _whole(seen[0], promoters, len(codes))
         if not len(x.gene):
-            return tokens, maps
+            answer: Tensor = tokens
+            return answer
         pcres = lay_out(rows[split:], first[genes:], bins[genes:], codes)
         distal, seen = self.pairwise_interaction[name](tokens, x.gene, pcres)
-        maps["pairwise"] = _whole(torch.stack(seen, 1), pcres, len(codes))
-        return torch.cat((tokens, distal)), maps
+        if maps is not None:
+            maps[f"pairwise.{name}"] = _whole(torch.stack(seen, 1), pcres, len(codes))
+        return torch.cat((tokens, distal))
 
 
 def lay_out(rows: Tensor, first: Tensor, bins: Tensor, codes: Tensor) -> Bins:

@@ -20,7 +20,7 @@ class RegionBatch:
     other, so that a dataset that keeps each region's bins once has only to copy runs of rows.
 
     Attributes:
-        features: For each resolution float32 [rows, marks]: ln(1 + mean depth) of the bins of all regions, in the list's
+        features: For each resolution float32 [rows, marks]: ln(1 + mean depth) of the bins of all regions, in their
             order. Bins run 5'→3' of the gene in promoters, along the chromosome in pCREs.
         first: int64 [resolutions, B + P]: slot of a region's first bin. Centred regions have
             ⌈(slots − bins) / 2⌉, promoters of "−" genes ⌊(slots − bins) / 2⌋. The slot in the window's middle,
