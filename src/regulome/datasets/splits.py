@@ -99,7 +99,7 @@ _CURE = "give other chromosomes, or another --split"
 def describe_split(dataset: Dataset, parts: Assignment) -> str:
     """Say a split in one line: examples per part, and chromosomes where the parts do not share any."""
     chromosomes = dataset.regions["chrom"].to_numpy()
-    apart = not _mixed(dataset, parts)
+    apart = not mixed_chromosomes(dataset, parts)
     words = []
     for part in PARTS:
         rows = parts == part
@@ -281,15 +281,15 @@ def _blocks(dataset: Dataset, seed: int) -> Assignment:
 _NAMED: dict[str, Callable[[Dataset, int], Assignment]] = {"published": _published, "blocks": _blocks}
 
 
-def _mixed(dataset: Dataset, parts: Assignment) -> bool:
-    """Whether a chromosome, or an example of unknown chromosome, is found in more than one part."""
+def mixed_chromosomes(dataset: Dataset, parts: Assignment) -> list[str]:
+    """Return the chromosomes that are in more than one part; those that are not known count as one."""
     used = pl.DataFrame({"chrom": dataset.regions["chrom"], "part": parts}).filter(pl.col("part") != "").unique()
-    return bool(used["chrom"].is_duplicated().any())
+    return in_order(used.filter(pl.col("chrom").is_duplicated())["chrom"].unique())
 
 
 def _tell_mixed(dataset: Dataset, parts: Assignment, name: str) -> None:
     # Blocks of a text never share a letter.
-    if dataset.line == "language" or not _mixed(dataset, parts):
+    if dataset.line == "language" or not mixed_chromosomes(dataset, parts):
         return
     known = dataset.regions["chrom"] != UNKNOWN_CHROMOSOME
     if not known.any():

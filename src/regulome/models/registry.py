@@ -192,6 +192,18 @@ def create(name: str, **hyperparameters: Any) -> nn.Module:
     return entries[name].network(**hyperparameters)
 
 
+def inputs_of(name: str) -> str:
+    """Return what a network takes: "marks" of a promoter, "regions" of a promoter and its contacts, "sequence", "text".
+
+    Raises:
+        InputError: There is no such network.
+    """
+    entries = _registered()
+    if name not in entries:
+        raise InputError(f"there is no model {name!r}", cure=_near(name, entries))
+    return entries[name].inputs
+
+
 def list_models() -> list[ModelInfo]:
     """Describe every network: name, paper, inputs, defaults and parameter count."""
     return [_describe(entry) for entry in _registered().values()]
