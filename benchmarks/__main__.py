@@ -16,6 +16,7 @@ from regulome.errors import RegulomeError
 CASES = {
     "reads-vs-multicov": "reads_vs_multicov",
     "reads-vs-intersect": "reads_vs_intersect",
+    "depth-vs-genomecov": "depth_vs_genomecov",
     "bigwig-vs-pybigwig": "bigwig_vs_pybigwig",
     "attentivechrome-train": "attentivechrome_train",
     "attentivechrome-throughput": "attentivechrome_throughput",

@@ -81,6 +81,17 @@ def resized(block: Block, count: str, extend: int | None) -> Block:
     return Block(block.codes, starts.astype(np.int32), ends.astype(np.int32), block.reverse, block.values)
 
 
+def trimmed(block: Block, length: int | None) -> Block:
+    """Cut reads that are longer to ``length`` bases from their 5' ends."""
+    if length is None:
+        return block
+    reverse = block.reverse == 1
+    starts = np.where(reverse, np.maximum(block.ends - length, block.starts), block.starts)
+    # Not starts + length, which might pass the largest int32.
+    ends = np.where(reverse, block.ends, block.starts + np.minimum(block.ends - block.starts, length))
+    return Block(block.codes, starts, ends, block.reverse, block.values)
+
+
 class ReadSource:
     """A file of reads of either kind, and what it was found to hold."""
 
@@ -107,14 +118,22 @@ class ReadSource:
                 check_inside(windows, sizes, file=self.path)
 
     def blocks(
-        self, count: str, extend: int | None, min_mapq: int, keep_duplicates: bool, keep_secondary: bool, skip: bool
+        self,
+        count: str,
+        extend: int | None,
+        min_mapq: int,
+        keep_duplicates: bool,
+        keep_secondary: bool,
+        skip: bool,
+        *,
+        trim: int | None = None,
     ) -> Iterator[Block]:
         """Iterate over the reads that pass, as they are to be counted."""
         if count not in COUNTS:
             raise InputError(f"unknown way to count {count!r}", cure=f"choose one of {', '.join(COUNTS)}")
         if extend is not None and extend < 1:
             raise InputError(f"cannot extend reads to {extend} bases", cure="give a positive number of bases")
-        stranded = count == "five_prime" or extend is not None
+        stranded = count == "five_prime" or extend is not None or trim is not None
         text = f"counting {self.path.name}"
         reader: Rows | Alignments
         if self.is_bam:
@@ -129,7 +148,7 @@ class ReadSource:
             reader = Rows(self.path, self.names, strand=stranded, skip_invalid=skip, description=text)
         self._tally = reader.tally
         for block in reader:
-            yield resized(block, count, extend)
+            yield resized(trimmed(block, trim), count, extend)
 
     def record(self) -> dict[str, Any]:
         """Return what was found, and say what a user should know of it.
