@@ -50,7 +50,16 @@ class Preprocess(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map raw marks [batch, mark, bin] to what the network takes, float32 of the same shape."""
-        x = self._transformed(x.to(self.mean.dtype))
+        return self.scaled(self.transformed(x.to(self.mean.dtype)))
+
+    def transformed(self, x: Tensor) -> Tensor:
+        """Map raw values of any shape to t(x)."""
+        if self.transform == "log1p":
+            return torch.log1p(x)
+        return torch.asinh(x) if self.transform == "arcsinh" else x
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Map transformed marks [batch, mark, bin] to what the network takes."""
         if self.scale == "none":
             return x
         return (x - self.mean[:, None]) / self.std[:, None]
@@ -76,7 +85,7 @@ class Preprocess(nn.Module):
                 raise InputError(f"expected batches [batch, {marks} marks, bins], but got {list(batch.shape)}")
             if not batch.numel():
                 continue
-            x = self._transformed(batch.detach().to("cpu", torch.float64))
+            x = self.transformed(batch.detach().to("cpu", torch.float64))
             if not bool(torch.isfinite(x).all()):
                 raise InputError(
                     f"the inputs have values that transform {self.transform!r} cannot take",
@@ -101,11 +110,6 @@ class Preprocess(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings in ``print(module)``."""
         return f"transform={self.transform!r}, scale={self.scale!r}"
-
-    def _transformed(self, x: Tensor) -> Tensor:
-        if self.transform == "log1p":
-            return torch.log1p(x)
-        return torch.asinh(x) if self.transform == "arcsinh" else x
 
     def _set(self, mean: Tensor, std: Tensor) -> None:
         # A constant mark has a spread of rounding errors at most; dividing by that would blow them up.
