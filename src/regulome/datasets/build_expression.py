@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from regulome import storage
+from regulome.datasets.chromosome_folds import in_order
 from regulome.datasets.dataset import Dataset, open_dataset
-from regulome.datasets.splits import in_order
 from regulome.datasets.writer import DatasetWriter, write_dataset
 from regulome.errors import InputError, blame
 from regulome.genome.chromosomes import key
@@ -96,13 +96,15 @@ def prepare_expression(
         OSError: The disk is full.
     """
     files = {mark: storage.existing_file(file) for mark, file in tracks.items()}
-    found_kinds = _check_tracks(files, kinds or {}, statistic)
+    found_kinds = check_tracks(files, kinds or {}, statistic)
     if statistic == "presence":
         statistic, value = "max", "presence"
     storage.check_target(out, overwrite=overwrite)
     annotation = read_genes(genes, tss=tss, biotype=biotype, skip_invalid=skip_invalid)
     levels = read_expression(expression, sample, skip_invalid=skip_invalid)
-    examples = _choose(_join(annotation, levels, genes, expression), chromosomes, exclude_chromosomes, genes)
+    examples = choose_chromosomes(
+        join_expression(annotation, levels, genes, expression), chromosomes, exclude_chromosomes, genes
+    )
     windows = Windows.around(examples["chrom"], examples["tss"].to_numpy(), window=window, bin=bin)
     with blame(expression, f"sample {sample}" if sample else None):
         labels = make_target(examples["expression"].to_numpy(), target, reference=levels.table["value"].to_numpy())
@@ -151,7 +153,7 @@ def prepare_expression(
     return open_dataset(out)
 
 
-def _check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str], statistic: str | None) -> dict[str, str]:
+def check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str], statistic: str | None) -> dict[str, str]:
     """Find the kind of each track, by its name or its first lines, and whether the statistic suits it."""
     if not files:
         raise InputError("no track was given", cure="give at least one: --track H3K4me3=H3K4me3.bigWig")
@@ -178,7 +180,7 @@ def _check_tracks(files: Mapping[str, Path], kinds: Mapping[str, str], statistic
     return found
 
 
-def _join(
+def join_expression(
     annotation: Genes, levels: Expression, genes: str | os.PathLike[str], expression: str | os.PathLike[str]
 ) -> pl.DataFrame:
     """Keep the genes that have both a start site and an expression."""
@@ -200,7 +202,7 @@ def _join(
     return joined
 
 
-def _choose(
+def choose_chromosomes(
     examples: pl.DataFrame, include: Sequence[str], exclude: Sequence[str], genes: str | os.PathLike[str]
 ) -> pl.DataFrame:
     """Keep the genes on the wanted chromosomes, in genome order."""

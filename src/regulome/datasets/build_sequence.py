@@ -11,12 +11,12 @@ import numpy.typing as npt
 import polars as pl
 
 from regulome import storage
+from regulome.datasets.chromosome_folds import in_order
 from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.datasets.peak_features import PeakFiles, describe_features, name_features, read_peaks
 from regulome.datasets.sequence_builder import SequenceBuilder
 from regulome.datasets.sequence_plan import SequencePlan, default_negatives
 from regulome.datasets.sequence_writer import new_sequence_dataset
-from regulome.datasets.splits import in_order
 from regulome.errors import InputError
 from regulome.genome.chromosomes import key
 from regulome.genome.sequence import open_genome

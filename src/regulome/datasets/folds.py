@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from regulome.datasets.chromosome_folds import balanced_folds
 from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset
-from regulome.datasets.splits import balanced_folds
 from regulome.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from regulome.datasets.chromosome_folds import in_order
 from regulome.datasets.region_layout import SIGNAL
-from regulome.datasets.splits import in_order
 from regulome.datasets.writer import DatasetWriter
 from regulome.errors import InputError
 from regulome.genome.region_bins import Regions

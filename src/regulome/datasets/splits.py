@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from regulome.datasets.chromosome_folds import balanced_folds, fold_chromosomes, in_order
 from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset
+from regulome.datasets.published_folds import published_fold
 from regulome.datasets.split_file import PARTS, Assignment, read_split
 from regulome.errors import InputError
 from regulome.genome.chromosomes import match_names
@@ -45,10 +45,13 @@ def assign_split(
               ``valid_chromosomes``, the validation chromosomes are chosen so that they hold about as many examples as
               the test chromosomes.
             * ``"fold:I/K"``: whole chromosomes in K folds of about equal size; fold I (1 … K) tests, the next one
-              validates.
+              validates; with ``:half`` or ``:0.3`` behind it other chromosomes do, see
+              :func:`regulome.datasets.chromosome_folds.fold_chromosomes`.
             * ``"published"``: what the published files say; for texts the parts that they were prepared with (the last
               letters are held out); for other datasets of genes the first, second and last third in the order of the
               expression table (DeepChrome's 6,601, 6,601 and 6,600 genes).
+            * ``"published:K"``: fold K of a table that came with folds, see
+              :func:`regulome.datasets.published_folds.published_fold`.
             * ``"blocks"``: 40 blocks along the genome, 6 for validation and 6 for test by ``seed``; between blocks of
               different parts, examples are left out so that a gap as wide as the widest window remains on both sides
               (the blocks of a text do not overlap, and need none).
@@ -77,6 +80,8 @@ def assign_split(
         parts = _by_chromosomes(dataset, test_chromosomes, valid_chromosomes)
     elif name.startswith("fold:"):
         parts = _fold(dataset, name)
+    elif name.startswith("published:"):
+        parts = published_fold(dataset, name)
     elif name in _NAMED:
         parts = _NAMED[name](dataset, seed)
     elif Path(name).is_file():
@@ -144,11 +149,6 @@ def _counts(dataset: Dataset) -> dict[str, int]:
     return {name: counts[name] for name in in_order(counts)}
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sort chromosome names so that chr2 comes before chr10."""
-    return sorted(names, key=lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)])
-
-
 def _listed(names: Collection[str]) -> str:
     """Name the first of many chromosomes, and count the others."""
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
@@ -198,34 +198,8 @@ def _by_name(dataset: Dataset, tests: set[str], valids: set[str]) -> Assignment:
     return parts.to_numpy().astype("<U5")
 
 
-def balanced_folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
-    """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
-    members: list[list[str]] = [[] for _ in range(folds)]
-    smallest = [(0, fold) for fold in range(folds)]
-    order = {name: place for place, name in enumerate(in_order(set(counts)))}
-    for name in sorted(counts, key=lambda name: (-counts[name], order[name])):
-        size, fold = smallest[0]
-        members[fold].append(name)
-        heapq.heapreplace(smallest, (size + counts[name], fold))
-    return members
-
-
 def _fold(dataset: Dataset, name: str) -> Assignment:
-    match = re.fullmatch(r"fold:(\d+)/(\d+)", name)
-    if match is None:
-        raise InputError(f"{name!r} is no fold", cure="write it as fold:1/5")
-    fold, folds = int(match[1]), int(match[2])
-    counts = _counts(dataset)
-    if not 3 <= folds <= len(counts):
-        raise InputError(
-            f"{folds} folds of {len(counts)} chromosomes",
-            file=dataset.path,
-            cure=f"take 3 to {len(counts)} folds" if len(counts) >= 3 else "use --split blocks",
-        )
-    if not 1 <= fold <= folds:
-        raise InputError(f"there is no fold {fold} of {folds}", cure=f"the folds are 1 to {folds}")
-    members = balanced_folds(counts, folds)
-    return _by_name(dataset, set(members[fold - 1]), set(members[fold % folds]))
+    return _by_name(dataset, *fold_chromosomes(name, _counts(dataset), file=dataset.path))
 
 
 def _published(dataset: Dataset, seed: int) -> Assignment:
