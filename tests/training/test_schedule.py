@@ -54,10 +54,11 @@ def test_inverse_is_torch7s_decay_per_sample():
 
 
 def test_plateau_equals_torchs_and_resumes():
-    training = TrainingSection(learning_rate=PEAK, schedule="plateau", schedule_factor=0.5, schedule_epochs=1)
-    losses = [5, 4, 4, 4, 3, 3, 3, 3, 3, 2]
+    plan = {"schedule": "plateau", "schedule_factor": 0.5, "schedule_epochs": 1, "schedule_minimum": 0.2 * PEAK}
+    training = TrainingSection(learning_rate=PEAK, **plan)
+    losses = [5, 4, 4, 4, 3, 3, 3, 3, 3, 2, 2, 2, 2]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=PEAK)
-    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=0)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=0, min_lr=0.2 * PEAK)
     schedule = Schedule(training, PER_EPOCH)
     for loss in losses:
         scheduler.step(loss)
@@ -66,6 +67,7 @@ def test_plateau_equals_torchs_and_resumes():
         resumed.load_state_dict(schedule.state_dict())
         schedule = resumed
         assert schedule.rate(0, 0) == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert schedule.rate(0, 0) == pytest.approx(0.2 * PEAK)
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

@@ -41,7 +41,7 @@ class ModelSection(Section):
 
 #: Keys of the section ``input`` that belong to one line of work.
 INPUT_KEYS = {
-    "expression": ("transform", "scale", "orient", "marks", "window", "bin"),
+    "expression": ("transform", "scale", "orient", "marks", "window", "bin", "resolutions", "pcres"),
     "sequence": ("reverse_complement", "shift", "both_strands"),
     "language": ("length", "carry_state"),
 }
@@ -70,6 +70,12 @@ class InputSection(Section):
         ge=0,
         description="marks: base pairs per bin, a multiple of the dataset's; reads of its bins are added up, signal is "
         "averaged; 0 = as prepared",
+    )
+    resolutions: list[int] = Field(
+        default=[], description="distal regions: widths of bins that the network sees, in order; empty = as prepared"
+    )
+    pcres: int = Field(
+        default=-1, ge=-1, description="distal regions: pCREs of a gene that the network sees at most; -1 = as prepared"
     )
     reverse_complement: Literal["none", "random", "both"] = Field(
         default="none",
@@ -129,11 +135,12 @@ class TrainingSection(Section):
         default="one-cycle",
         description="plan of the learning rate: constant; inverse: rate / (1 + samples seen × schedule_factor); "
         "step: × schedule_factor every schedule_epochs; exponential: × schedule_factor each epoch; plateau: × "
-        "schedule_factor after schedule_epochs without a lower validation loss; cosine: down to 0 over all epochs; "
-        "one-cycle: up over the first 30 % of all steps, then down to nearly 0",
+        "schedule_factor when more than schedule_epochs have gone by without a lower validation loss; cosine: down to "
+        "0 over all epochs; one-cycle: up over the first 30 % of all steps, then down to nearly 0",
     )
     schedule_factor: float = Field(default=0.5, gt=0, description="factor of the plan; see schedule")
     schedule_epochs: int = Field(default=10, ge=1, description="epochs of the plan; see schedule")
+    schedule_minimum: float = Field(default=0.0, ge=0, description="plateau: the rate does not fall below this")
     batch_size: int = Field(default=128, ge=1, description="examples per step and device")
     epochs: int = Field(default=20, ge=1, description="passes over the training part, at most")
     letters: int = Field(

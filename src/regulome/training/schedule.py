@@ -27,6 +27,7 @@ class Schedule:
         self._peak = training.learning_rate
         self._factor = training.schedule_factor
         self._every = training.schedule_epochs
+        self._least = min(training.schedule_minimum, training.learning_rate)
         self._per_epoch = steps_per_epoch
         self._steps = steps_per_epoch * training.epochs
         self._scale = 1.0
@@ -48,7 +49,7 @@ class Schedule:
         if self._plan == "exponential":
             return self._peak * self._factor**epoch
         if self._plan == "plateau":
-            return self._peak * self._scale
+            return max(self._peak * self._scale, self._least)
         if self._plan == "cosine":
             return self._peak * (1 + math.cos(math.pi * step / self._steps)) / 2
         if self._plan == "one-cycle":
