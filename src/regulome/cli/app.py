@@ -23,8 +23,10 @@ from regulome.cli import (
     demo,
     evaluate,
     explain,
+    grid,
     models,
     mutate,
+    perturb,
     predict,
     prepare,
     profile,
@@ -52,8 +54,8 @@ app = typer.Typer(
 )
 
 for module in (
-    *(models, recipes, check, train, search, evaluate, compare, predict, sample, variants),
-    *(explain, mutate, profile, report, demo),
+    *(models, recipes, check, train, search, grid, evaluate, compare, predict, sample, variants),
+    *(explain, mutate, perturb, profile, report, demo),
 ):
     app.command(rich_help_panel=module.PANEL)(module.command)
 app.add_typer(simulate.app, rich_help_panel="From files to datasets")

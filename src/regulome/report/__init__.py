@@ -7,8 +7,10 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "comparison_figure": "figures.comparison",
         "mutation_figures": "mutation_pictures",
+        "perturbation_figures": "perturbation_pictures",
         "report": "write",
         "save_figure": "figures.style",
+        "write_grid_figures": "grid_results",
         "write_probability_table": "probability_table",
         "write_search_figure": "search_results",
     },

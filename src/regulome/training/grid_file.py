@@ -47,9 +47,10 @@ class GridFile(Section):
         min_length=1,
         description='mark sets: "each", "pairs", "all", a list of names, or a name with a list',
     )
-    folds: int | list[str | FoldEntry] = Field(
+    folds: int | str | list[str | FoldEntry] = Field(
         default=5,
-        description='number of folds by chromosome, or a list: "fold:1/5", a table of id and split, chromosomes',
+        description='number of folds by chromosome ("4:half": fold:1/4:half …), "published", or a list: "fold:1/5", a '
+        "table of id and split, chromosomes",
     )
     models: dict[str, ModelEntry] | list[str] = Field(min_length=1, description="models by name, or a list of recipes")
     seeds: list[int] = Field(default=[0], min_length=1, description="seeds that each model is trained with")

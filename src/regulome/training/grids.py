@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -95,11 +96,12 @@ def grid(
         if not runs.partial_folder(out).exists():
             out.rename(runs.partial_folder(out))
     storage.check_target(out, overwrite=overwrite)
-    folder = _begin(out, info, resume=resume, overwrite=overwrite)
-    with _cut_off_tidily(folder, info):
-        _train(planned, info, folder, jobs, cluster, device)
-        _finish(info, folder)
-    storage.replace(folder, out)
+    with _alone(out):
+        folder = _begin(out, info, resume=resume, overwrite=overwrite)
+        with _cut_off_tidily(folder, info):
+            _train(planned, info, folder, jobs, cluster, device)
+            _finish(info, folder)
+        storage.replace(folder, out)
     found = Grid(out, info)
     _tell(found)
     return found
@@ -131,6 +133,7 @@ def _begin(out: Path, info: GridInfo, *, resume: bool, overwrite: bool) -> Path:
         for file in folder.rglob(".*.tmp*"):
             # A killed process was writing it.
             file.unlink() if file.is_file() else shutil.rmtree(file)
+        info.created = before.created
         done = _taken_over(info, folder)
         more = len(info.trainings) - len(before.trainings)
         grown = f"; {more} more than before" if more else ""
@@ -236,6 +239,23 @@ def _finish(info: GridInfo, folder: Path) -> None:
             content.write_csv(temporary, separator="\t")
     info.status = "complete"
     info.save(folder)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second process from the same grid: both would write the same runs."""
+    lock = out.with_name(f".{out.name}.lock")
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError("another process is at work on it", file=out, cure="wait for it, or end it") from None
+        except OSError:
+            logger.debug("%s: locks are not known here", lock)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 @contextmanager

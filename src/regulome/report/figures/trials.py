@@ -59,7 +59,7 @@ def grid_figure(
                 found[i, j] = math.nan if value is None else value
                 if number is not None and number == best:
                     here.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=_BEST, linewidth=2.2))
-        _cells(figure, here, found, title, less_is_better)
+        number_cells(figure, here, found, title, less_is_better)
         here.set_title(title)
         here.set_yticks(range(len(rows)), [" · ".join(map(_name, row)) for row in rows])
         here.set_xticks(range(len(columns)), ["\n".join(map(_name, column)) for column in columns])
@@ -96,7 +96,7 @@ def dots_figure(
             continue
         key = keys[place]
         if known.is_empty():
-            note(here, "no trial has a score")
+            note(here, "there is no score")
             continue
         x = _positions(here, known[key].to_list(), space[key])
         chosen = (known["number"] == best).to_numpy()
@@ -136,12 +136,13 @@ def _group(combinations: Sequence[tuple[Any, ...]]) -> list[int]:
     return [place for place, (before, after) in enumerate(pairwise(combinations), 1) if before[0] != after[0]]
 
 
-def _cells(figure: Figure, axes: Axes, found: Any, title: str, less_is_better: bool) -> None:
+def number_cells(figure: Figure, axes: Axes, found: Any, title: str, less_is_better: bool) -> None:
+    """Draw scores [row, column] as cells with their numbers, the brighter the better; those that are NaN are empty."""
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, found.shape[1] - 0.5), ylim=(found.shape[0] - 0.5, -0.5))
     if np.isnan(found).all():
-        note(axes, "no trial has a score")
+        note(axes, "there is no score")
         return
     name = f"{SEQUENTIAL}_r" if less_is_better else SEQUENTIAL
     image = axes.imshow(found, cmap=name, aspect="auto", interpolation="nearest")
