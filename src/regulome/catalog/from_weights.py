@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from regulome.catalog.weights import DEEPCHROME_MARKS, Weights, load_weights, open_weights
+from regulome.catalog.weights import CHROMOFORMER_MARKS, DEEPCHROME_MARKS, Weights, load_weights, open_weights
 from regulome.datasets.dataset import Dataset
+from regulome.datasets.region_views import choose_regions
 from regulome.errors import InputError
 from regulome.training import evaluation, prediction
 from regulome.training.device import choose_device
@@ -32,8 +33,9 @@ def predict(
 ) -> pl.DataFrame:
     """Predict a part of a dataset with a run, or with published weights.
 
-    Weights say nothing of their marks: five are taken to be those of the published DeepChrome tables, found in the
-    dataset by name; any other number must be the dataset's own, in its order. Nor do they say what the outputs of a
+    Weights say nothing of their marks: five are taken to be those of the published DeepChrome tables, Chromoformer's
+    seven those that it was published with, found in the dataset by name; any other number must be the dataset's own, in
+    its order. Nor do they say what the outputs of a
     network on sequences are: they must be the dataset's features, in its order. Such a dataset is predicted on the
     strand as it lies.
 
@@ -64,7 +66,8 @@ def predict(
         model = open_weights(source, length=info.length, device=where)
     else:
         logger.info("%s: %s with the marks %s", source, info.model, ", ".join(info.marks))
-        model = open_weights(source, bins=info.bins, device=where)
+        size: dict[str, Any] = {"window": info.span} if info.resolutions else {"bins": info.bins}
+        model = open_weights(source, device=where, **size)
     values = prediction.predict_dataset([model], data, rows, task=info.task, view=view, device=where)
     return prediction.as_table(info, data, rows, parts, values)
 
@@ -82,7 +85,8 @@ def evaluate(
     table = predict(source, dataset, split, device=device)
     names = [name.removesuffix("_true") for name in table.columns if name.endswith("_true")]
     line = "expression" if dataset is None else prediction.as_dataset(dataset).line
-    return evaluation.evaluate_table(table, names or ["expression"], "classification", line=line)
+    task: Any = load_weights(source).hyperparameters.get("task", "classification")
+    return evaluation.evaluate_table(table, names or ["expression"], task, line=line)
 
 
 def _describe(path: Path, dataset: Dataset) -> RunInfo:
@@ -96,9 +100,11 @@ def _describe(path: Path, dataset: Dataset) -> RunInfo:
         )
     if dataset.line == "sequence":
         return _describe_sequence(path, weights, dataset)
+    regions = weights.model == "chromoformer"
+    published = CHROMOFORMER_MARKS if regions else DEEPCHROME_MARKS
     count = int(weights.hyperparameters["marks"])
-    if count == len(DEEPCHROME_MARKS):
-        marks = list(DEEPCHROME_MARKS)
+    if count == len(published):
+        marks = list(published)
     elif count == len(dataset.marks):
         marks = dataset.marks
     else:
@@ -106,6 +112,21 @@ def _describe(path: Path, dataset: Dataset) -> RunInfo:
             f"takes {count} marks, the dataset has {len(dataset.marks)} ({', '.join(dataset.marks)})",
             file=path,
             cure="prepare a dataset with the marks that the weights were trained on, in their order",
+        )
+    if regions:
+        view = choose_regions(dataset, marks, resolutions=weights.hyperparameters["resolutions"])
+        finest = min(view.resolutions)
+        return RunInfo(
+            recipe="published weights",
+            model=weights.model,
+            task=weights.hyperparameters["task"],
+            marks=marks,
+            bins=view.window // finest,
+            bin_size=finest,
+            resolutions=list(view.resolutions),
+            span=view.span,
+            target_names=dataset.target_names or ["expression"],
+            members=[0],
         )
     return RunInfo(
         recipe="published weights",

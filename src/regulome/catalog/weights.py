@@ -24,6 +24,8 @@ from regulome.models.preprocess import Predictor, Preprocess
 from regulome.models.registry import create
 from regulome.storage import existing_file
 
+#: The marks of the published Chromoformer, in their order.
+CHROMOFORMER_MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3K9ac")
 #: The marks of the published DeepChrome and AttentiveChrome tables, in their order.
 DEEPCHROME_MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
 

@@ -16,6 +16,7 @@ from torch import nn
 import regulome
 from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset, open_dataset
+from regulome.datasets.region_views import RegionView
 from regulome.errors import InputError
 from regulome.explain.attention import positions
 from regulome.explain.average import Average
@@ -83,6 +84,12 @@ def explain(
         )
     data = run.dataset() if dataset is None else dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     view = match_marks(run.info, data)
+    if isinstance(view, RegionView):
+        raise InputError(
+            f"{method} explains networks on the bins around a start site, {run.info.model} reads distal regions too",
+            file=run.path,
+            cure="ask it with `regulome perturb`",
+        )
     rows = np.empty(0, np.int64) if method == "class-map" else select_rows(run, data, split)[0]
     labelled = data.task != "unlabelled"
     high, rule = np.zeros(len(rows), bool), "no labels: means over all genes only"

@@ -126,7 +126,7 @@ class Reader:
         """Read raw marks [genes, marks, bins] 5' → 3', or a batch of regions."""
         seen = {} if self._view is None else self._view.settings()
         settings = self.run.recipe.input.model_copy(update=seen | {"orient": True})
-        line = line_named(self.run.info.line)
+        line = line_named(self.run.info.line, self.run.info.model)
         (batch,) = line.batches(self.dataset, rows, settings, batch_size=max(1, len(rows)), device=self.device)
         return batch.inputs
 

@@ -89,7 +89,9 @@ def _say(chosen: dict[str, Any]) -> str:
 
 def _matrix(job: FitJob, preprocess: nn.Module, rows: Rows) -> tuple[Matrix, npt.NDArray[np.float32]]:
     """Return preprocessed inputs [examples, marks · bins] and targets [examples]."""
-    batches = line_named(job.recipe.line).batches(job.dataset, rows, job.recipe.input, batch_size=_BLOCK)
+    batches = line_named(job.recipe.line, job.recipe.model.name).batches(
+        job.dataset, rows, job.recipe.input, batch_size=_BLOCK
+    )
     with torch.inference_mode():
         parts = [preprocess(batch.inputs).flatten(1).numpy() for batch in batches]
     return np.concatenate(parts), np.array(job.dataset.targets[rows, 0], np.float32)

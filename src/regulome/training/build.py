@@ -18,7 +18,7 @@ from regulome.training.lines import line_named
 
 
 def new_predictor(
-    recipe: Recipe, *, task: str, hyperparameters: Mapping[str, Any] | None = None, **sizes: int
+    recipe: Recipe, *, task: str, hyperparameters: Mapping[str, Any] | None = None, **sizes: Any
 ) -> Predictor:
     """Make a predictor with fresh weights and input scaling that is not fitted yet.
 
@@ -26,13 +26,14 @@ def new_predictor(
         recipe: The recipe.
         task: "classification" or "regression".
         hyperparameters: Replace the recipe's hyperparameters one by one.
-        **sizes: Sizes of inputs and outputs: ``marks`` and ``bins``; for sequences ``length`` and ``targets``.
+        **sizes: Sizes of inputs and outputs: ``marks`` and ``bins``; for regions ``marks``, ``window`` and
+            ``resolutions``; for sequences ``length`` and ``targets``.
 
     Raises:
         InputError: The recipe names no known network, or a hyperparameter that it does not have.
     """
     chosen = {**recipe.model.hyperparameters, **(hyperparameters or {})}
-    return line_named(recipe.line).predictor(recipe, sizes, task, chosen)
+    return line_named(recipe.line, recipe.model.name).predictor(recipe, sizes, task, chosen)
 
 
 def build_predictor(
@@ -43,7 +44,7 @@ def build_predictor(
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> Predictor:
     """Make a predictor for a dataset, its input scaling fitted on the given rows, its network not yet trained."""
-    line = line_named(recipe.line)
+    line = line_named(recipe.line, recipe.model.name)
     sizes = line.sizes(dataset, recipe.input)
     predictor = new_predictor(recipe, task=dataset.task, hyperparameters=hyperparameters, **sizes)
     start_from_motifs(predictor.network)

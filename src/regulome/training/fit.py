@@ -105,7 +105,7 @@ class _Fit:
         self.regularization = Regularization(self.training, self.predictor.network)
         self.optimizer = make_optimizer(self.training, self.predictor)
         self.module, self.stepper = fabric.setup(self.predictor, self.optimizer)
-        line = self.line = line_named(job.recipe.line)
+        line = self.line = line_named(job.recipe.line, job.recipe.model.name)
         self.batches = line.batches(
             job.dataset,
             job.train,

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from regulome.datasets.dataset import Dataset, open_dataset
+from regulome.datasets.published_folds import published_folds
 from regulome.datasets.split_file import Assignment
 from regulome.datasets.splits import assign_split, mixed_chromosomes
 from regulome.errors import InputError, blame
@@ -121,7 +122,7 @@ def _plan(content: GridFile, folder: Path) -> GridPlan:
     _check_cells(cells)
     common = common_marks(cells)
     marks = mark_sets(content.marks, common, cells)
-    folds = _folds(content, folder)
+    folds = _folds(content, folder, next(iter(cells.values())))
     if len(set(content.seeds)) < len(content.seeds):
         raise InputError("seeds: one is there twice", cure="name each once")
     entries = content.entries()
@@ -180,16 +181,9 @@ def _check_cells(cells: Mapping[str, Dataset]) -> None:
             )
 
 
-def _folds(content: GridFile, folder: Path) -> dict[str, dict[str, Any]]:
-    if isinstance(content.folds, int):
-        if content.folds < 3:
-            raise InputError(
-                f"folds = {content.folds}: one part trains, one chooses the epoch, one tests",
-                cure='take at least 3, or name some of them: folds = ["fold:1/5"]',
-            )
-        return {f"{i}/{content.folds}": {"split": f"fold:{i}/{content.folds}"} for i in range(1, content.folds + 1)}
+def _folds(content: GridFile, folder: Path, dataset: Dataset) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for item in content.folds:
+    for item in _fold_list(content.folds, dataset):
         name, how = _fold(item, folder)
         if name in found:
             raise InputError(f"folds: {name} is there twice", cure="name each once")
@@ -199,12 +193,31 @@ def _folds(content: GridFile, folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _fold_list(folds: int | str | list[str | FoldEntry], dataset: Dataset) -> Sequence[str | FoldEntry]:
+    if isinstance(folds, list):
+        return folds
+    if folds == "published":
+        return [f"published:{number}" for number in published_folds(dataset)]
+    match = re.fullmatch(r"(\d+)(:.+)?", str(folds))
+    if match is None:
+        raise InputError(
+            f"folds = {folds!r}: expected a number or a list", cure=GridFile.model_fields["folds"].description
+        )
+    count, way = int(match[1]), match[2] or ""
+    if count < 3 - bool(way):
+        raise InputError(
+            f"folds = {count}: one part trains, one chooses the epoch, one tests",
+            cure='take at least 3, or name some of them: folds = ["fold:1/5"]',
+        )
+    return [f"fold:{number}/{count}{way}" for number in range(1, count + 1)]
+
+
 def _fold(item: str | FoldEntry, folder: Path) -> tuple[str, dict[str, Any]]:
     if isinstance(item, FoldEntry):
         return "+".join(item.test), {"test_chromosomes": item.test, "valid_chromosomes": item.valid}
     if (folder / item).is_file():
         return (folder / item).stem, {"split": str(folder / item)}
-    return item.removeprefix("fold:"), {"split": item}
+    return item.removeprefix("fold:").removeprefix("published:"), {"split": item}
 
 
 def _recipe(name: str, entry: ModelEntry, folder: Path) -> Recipe:
@@ -247,7 +260,7 @@ def _check_folds(
             )
         for model, recipe in models.items():
             with blame(dataset.path, f"fold {fold}, {model}"):
-                line_named(recipe.line).check(recipe, dataset, parts)
+                line_named(recipe.line, recipe.model.name).check(recipe, dataset, parts)
         found[cell, fold] = parts
     return found
 

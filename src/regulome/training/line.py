@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.ordered_batches import OrderedBatches
+from regulome.datasets.region_views import RegionView
 from regulome.datasets.views import View
 from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
@@ -41,11 +42,11 @@ class Line(ABC):
     batch_size: int
 
     @abstractmethod
-    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         """Sizes that a network is made with, for what the recipe's settings let it see of a dataset."""
 
     @abstractmethod
-    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+    def stored_sizes(self, info: RunInfo) -> dict[str, Any]:
         """The same, of a run."""
 
     @abstractmethod
@@ -54,7 +55,7 @@ class Line(ABC):
 
     @abstractmethod
     def predictor(
-        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+        self, recipe: Recipe, sizes: Mapping[str, Any], task: str, hyperparameters: Mapping[str, Any]
     ) -> Predictor:
         """Make a predictor with fresh weights, its preprocessing not fitted yet."""
 
@@ -92,7 +93,7 @@ class Line(ABC):
         )
 
     @abstractmethod
-    def match(self, info: RunInfo, dataset: Dataset) -> View | None:
+    def match(self, info: RunInfo, dataset: Dataset) -> View | RegionView | None:
         """Find what a run takes in a dataset: which part of its marks, None where there is nothing to choose.
 
         Raises:

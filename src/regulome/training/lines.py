@@ -18,14 +18,16 @@ from torch import Tensor, nn
 from regulome.datasets.batches import Batches
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.ordered_batches import OrderedBatches
+from regulome.datasets.region_views import RegionView
 from regulome.datasets.views import View, choose_view, tell_view
 from regulome.errors import InputError
 from regulome.models.one_hot import OneHot
 from regulome.models.preprocess import Predictor, Preprocess
-from regulome.models.registry import create
+from regulome.models.registry import create, inputs_of
 from regulome.models.text_predictor import TextPredictor
 from regulome.recipes.schema import InputSection, Recipe
 from regulome.training.line import Line, Memory, Rows, Task
+from regulome.training.region_line import REGIONS
 
 if TYPE_CHECKING:
     from regulome.training.runs import RunInfo
@@ -45,11 +47,11 @@ class _Marks(Line):
 
     unit, batch_size = "genes", 1024
 
-    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         view = _seen(dataset, inputs)
         return {"marks": len(view.marks), "bins": view.bins}
 
-    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+    def stored_sizes(self, info: RunInfo) -> dict[str, Any]:
         return {"marks": len(info.marks), "bins": info.bins}
 
     def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
@@ -57,7 +59,7 @@ class _Marks(Line):
         return {"marks": list(view.marks), "bins": view.bins, "bin_size": view.bin_size}
 
     def predictor(
-        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+        self, recipe: Recipe, sizes: Mapping[str, Any], task: str, hyperparameters: Mapping[str, Any]
     ) -> Predictor:
         network = create(recipe.model.name, **sizes, task=task, **hyperparameters)
         return Predictor(Preprocess(sizes["marks"], recipe.input.transform, recipe.input.scale), network)
@@ -89,17 +91,17 @@ class _Sequence(Line):
 
     unit, batch_size = "windows", 128
 
-    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {"length": dataset.length, "targets": len(dataset.target_names)}
 
-    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+    def stored_sizes(self, info: RunInfo) -> dict[str, Any]:
         return {"length": info.length, "targets": len(info.target_names)}
 
     def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {"length": dataset.length, "features": dataset.features.to_dicts()}
 
     def predictor(
-        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+        self, recipe: Recipe, sizes: Mapping[str, Any], task: str, hyperparameters: Mapping[str, Any]
     ) -> Predictor:
         network = create(recipe.model.name, **sizes, **hyperparameters)
         return Predictor(OneHot(unknown_letter(network)), network)
@@ -133,17 +135,17 @@ class _Language(Line):
 
     unit, batch_size = "blocks", 256
 
-    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, int]:
+    def sizes(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {}
 
-    def stored_sizes(self, info: RunInfo) -> dict[str, int]:
+    def stored_sizes(self, info: RunInfo) -> dict[str, Any]:
         return {}
 
     def record(self, dataset: Dataset, inputs: InputSection) -> dict[str, Any]:
         return {"length": dataset.length}
 
     def predictor(
-        self, recipe: Recipe, sizes: Mapping[str, int], task: str, hyperparameters: Mapping[str, Any]
+        self, recipe: Recipe, sizes: Mapping[str, Any], task: str, hyperparameters: Mapping[str, Any]
     ) -> Predictor:
         return TextPredictor(create(recipe.model.name, **sizes, **hyperparameters))
 
@@ -199,15 +201,24 @@ def unknown_letter(network: nn.Module) -> float:
 _LINES: Mapping[str, Line] = {"expression": _Marks(), "sequence": _Sequence(), "language": _Language()}
 
 
-def line_named(name: str) -> Line:
+def line_named(name: str, model: str) -> Line:
     """Return a line of work.
 
+    Args:
+        name: Its name.
+        model: Name of the network: those that take regions read other parts of a dataset than those that take marks.
+
     Raises:
-        InputError: Networks of this line are not trained here.
+        InputError: Networks of this line are not trained here, or there is no such network.
     """
     if name not in _LINES:
         raise InputError(f"there is no training of the line {name!r}", cure=_known(_LINES))
-    return _LINES[name]
+    return REGIONS if name == "expression" and inputs_of(model) == "regions" else _LINES[name]
+
+
+def line_seeing(name: str, view: View | RegionView | None) -> Line:
+    """Return the line of work whose networks see such a part of a dataset."""
+    return REGIONS if isinstance(view, RegionView) else _LINES[name]
 
 
 def _known(names: Iterable[str]) -> str:

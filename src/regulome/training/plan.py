@@ -64,7 +64,7 @@ class Plan:
             "model": recipe.model.name,
             "members": [recipe.training.seed],
             "parameters": count_parameters(recipe, self.dataset),
-            **line_named(recipe.line).record(self.dataset, recipe.input),
+            **line_named(recipe.line, recipe.model.name).record(self.dataset, recipe.input),
         }
         return replace(self, recipe=recipe, info=self.info.model_copy(update=update, deep=True))
 
@@ -77,7 +77,7 @@ def count_parameters(recipe: Recipe, dataset: Dataset) -> int:
     """
     # On the meta device nothing is allocated and no random number is drawn.
     with torch.device("meta"):
-        sizes = line_named(recipe.line).sizes(dataset, recipe.input)
+        sizes = line_named(recipe.line, recipe.model.name).sizes(dataset, recipe.input)
         model = new_predictor(recipe, task=dataset.task, hyperparameters=None, **sizes)
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -112,7 +112,7 @@ def make_plan(
         )
     if devices > 1 and chosen.training.method != "gradient":
         raise InputError(f"{chosen.name} is fitted on one device", cure="leave --devices away")
-    line = line_named(chosen.line)
+    line = line_named(chosen.line, chosen.model.name)
     task = line.task(data)
     parts = assign_split(*(data, split), test_chromosomes=test_chromosomes, valid_chromosomes=valid_chromosomes, seed=0)
     line.check(chosen, data, parts)
@@ -159,7 +159,7 @@ def _versions() -> dict[str, str]:
 def headline(plan: Plan) -> str:
     """Say in one line what computes, on what, and how much of it."""
     data, info = plan.dataset, plan.info
-    line = line_named(info.line)
+    line = line_named(info.line, info.model)
     members = f" × {len(info.members)} members" if len(info.members) > 1 else ""
     counted = f", {info.parameters:,} parameters{members}" if plan.recipe.training.method not in _UNCOUNTED else members
     return (

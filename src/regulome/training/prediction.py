@@ -15,12 +15,13 @@ from torch import nn
 
 from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
+from regulome.datasets.region_views import RegionView, tell_regions
 from regulome.datasets.views import View, tell_view
 from regulome.errors import InputError
 from regulome.progress import progress
 from regulome.recipes.schema import InputSection
 from regulome.training.device import choose_device
-from regulome.training.lines import line_named
+from regulome.training.lines import line_named, line_seeing
 from regulome.training.runs import Run, RunInfo, open_run
 from regulome.training.strands import predict_batch
 from regulome.training.text_evaluation import text_columns
@@ -37,7 +38,7 @@ def predict_dataset(
     indices: npt.NDArray[np.int64] | None = None,
     *,
     task: str,
-    view: View | None = None,
+    view: View | RegionView | None = None,
     orient: bool = False,
     both_strands: bool = False,
     batch_size: int | None = None,
@@ -49,15 +50,15 @@ def predict_dataset(
     Memory: one batch, and the predictions. The models are put on ``device`` in eval mode.
 
     Args:
-        models: Members of an ensemble, each from raw marks [batch, mark, bin], or codes of letters [batch, base], to
-            logits or values [batch, targets].
+        models: Members of an ensemble, each from raw marks [batch, mark, bin], regions, or codes of letters [batch,
+            base], to logits or values [batch, targets].
         dataset: The dataset.
         indices: Rows to predict; None takes all.
         task: "classification" or "regression".
-        view: The part of the marks that the models take; None takes all of them.
+        view: The part of the marks, or of the regions, that the models take; None takes all marks of promoters.
         orient: Turn the bins of genes on the minus strand, as in training.
         both_strands: Average the probabilities or values of both strands of each sequence.
-        batch_size: Examples per batch; None takes 1,024 genes or 128 windows.
+        batch_size: Examples per batch; None takes 1,024 genes (256 with distal regions) or 128 windows.
         device: Where to compute.
         out: Where to write, for example a memory map; float32 [examples, targets].
 
@@ -68,7 +69,7 @@ def predict_dataset(
     device = torch.device(device)
     models = [model.to(device).eval() for model in models]
     rows = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
-    line = line_named(dataset.line)
+    line = line_seeing(dataset.line, view)
     inputs = InputSection(orient=orient, **({} if view is None else view.settings()))
     batches = line.batches(dataset, rows, inputs, batch_size=batch_size or line.batch_size, device=device)
     done = 0
@@ -86,11 +87,11 @@ def predict_dataset(
     return np.empty((0, max(1, dataset.targets.shape[1])), np.float32) if out is None else out
 
 
-def match_marks(info: RunInfo, dataset: Dataset) -> View | None:
+def match_marks(info: RunInfo, dataset: Dataset) -> View | RegionView | None:
     """Find, and say, what a run sees in a dataset: its marks by name, its window and bins.
 
     Returns:
-        The part of the dataset's marks; None in other lines.
+        The part of the dataset's marks or regions; None in other lines.
 
     Raises:
         InputError: A mark is missing, the windows are too narrow or the bins too wide, or windows of sequence have
@@ -102,8 +103,10 @@ def match_marks(info: RunInfo, dataset: Dataset) -> View | None:
             file=dataset.path,
             cure="name a dataset of the run's line",
         )
-    view = line_named(info.line).match(info, dataset)
-    if view is not None:
+    view = line_named(info.line, info.model).match(info, dataset)
+    if isinstance(view, RegionView):
+        tell_regions(view)
+    elif view is not None:
         tell_view(view, dataset)
     return view
 
@@ -204,7 +207,7 @@ def tabulate(
         dataset,
         rows,
         task=run.info.task,
-        view=line_named(run.info.line).match(run.info, dataset),
+        view=line_named(run.info.line, run.info.model).match(run.info, dataset),
         orient=run.recipe.input.orient,
         both_strands=run.recipe.input.both_strands,
         batch_size=batch_size,

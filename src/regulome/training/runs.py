@@ -65,6 +65,10 @@ class RunInfo(BaseModel):
         marks: Names of the marks, in the order in which the network takes them.
         bins: Number of bins.
         bin_size: Width of a bin in base pairs.
+        resolutions: Of networks on distal regions, widths of bins, in the order in which the network takes them;
+            ``bins`` and ``bin_size`` are then those of the finest in a promoter.
+        span: Base pairs of the window in which distal regions are centred.
+        pcres: pCREs of a gene that the network takes at most; -1 = all.
         length: Bases of a window, in the lines of sequences and texts.
         features: What each output is, in the line of sequences: name, cell, assay, treatment, group.
         target_names: Name of each output.
@@ -92,6 +96,9 @@ class RunInfo(BaseModel):
     marks: list[str] = Field(default_factory=list)
     bins: int = 0
     bin_size: int = 0
+    resolutions: list[int] = Field(default_factory=list)
+    span: int = 0
+    pcres: int = -1
     length: int = 0
     features: list[dict[str, str]] = Field(default_factory=list)
     target_names: list[str]
@@ -140,8 +147,8 @@ class Run:
     def models(self, device: str | torch.device = "cpu") -> list[Predictor]:
         """Load every member: inputs in, logit or value [batch, targets] out; in eval mode.
 
-        Inputs are raw marks [batch, mark, bin], or codes of letters uint8 [batch, base]. Members that predict the next
-        letter take and return a state, too: see :class:`regulome.models.text_predictor.TextPredictor`.
+        Inputs are raw marks [batch, mark, bin], regions, or codes of letters uint8 [batch, base]. Members that predict
+        the next letter take and return a state, too: see :class:`regulome.models.text_predictor.TextPredictor`.
 
         Raises:
             InputError: Weights are missing, damaged, or of another architecture.
@@ -154,7 +161,7 @@ class Run:
                     self.recipe,
                     task=self.info.task,
                     hyperparameters=self.info.hyperparameters[member] if self.info.hyperparameters else None,
-                    **line_named(self.recipe.line).stored_sizes(self.info),
+                    **line_named(self.recipe.line, self.recipe.model.name).stored_sizes(self.info),
                 )
             load_weights_into(predictor, self.path / weights_name(member, len(self.info.members)))
             members.append(predictor.to(device).eval())

@@ -59,7 +59,7 @@ def write_scores(
         dataset,
         rows,
         task=run.info.task,
-        view=line_named(run.info.line).match(run.info, dataset),
+        view=line_named(run.info.line, run.info.model).match(run.info, dataset),
         orient=run.recipe.input.orient,
         both_strands=run.recipe.input.both_strands,
         device=device,

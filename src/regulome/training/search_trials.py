@@ -155,7 +155,7 @@ def _run(work: Work, trial: Trial) -> None:
 
 def _test(plan: Plan, recipe: Recipe, fitted: Fitted, chosen: Mapping[str, Any]) -> float | None:
     """Return the perplexity of what was fitted to a text on its test part; None where there is none."""
-    sizes = line_named(recipe.line).sizes(plan.dataset, recipe.input)
+    sizes = line_named(recipe.line, recipe.model.name).sizes(plan.dataset, recipe.input)
     predictor = new_predictor(recipe, task=plan.info.task, hyperparameters=chosen, **sizes)
     predictor.load_state_dict(fitted["weights"])
     found = block_bits([predictor], plan.dataset, plan.rows("test"), device=plan.device, description="testing")

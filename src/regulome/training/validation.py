@@ -78,7 +78,7 @@ def validate(
         return _validate_text(fabric, predictor, dataset, rows)
     targets = dataset.targets.shape[1]
     rows = thinned(rows, targets)
-    line = line_named(recipe.line)
+    line = line_named(recipe.line, recipe.model.name)
     batches = line.batches(
         dataset,
         rows,
