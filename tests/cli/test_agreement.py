@@ -56,6 +56,7 @@ MORE = {
     "training.predict_surprise": predict.command,
     "training.predict_text": predict.command,
     "datasets.prepare_published_sequence": prepare.sequence,
+    "explain.expression_effects": variants.command,
 }
 
 

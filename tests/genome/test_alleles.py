@@ -28,12 +28,17 @@ def sites_of(path, *rows):
     return sites
 
 
-def expected_windows(text, position, ref, alt, length, shift):
-    """The windows by strings: what is changed, then so many letters before it and the rest after it."""
+def reduced(position, ref, alt):
     while ref and alt and ref[-1] == alt[-1]:
         ref, alt = ref[:-1], alt[:-1]
     while ref and alt and ref[0] == alt[0]:
         ref, alt, position = ref[1:], alt[1:], position + 1
+    return position, ref, alt
+
+
+def expected_windows(text, position, ref, alt, length, shift):
+    """The windows by strings: what is changed, then so many letters before it and the rest after it."""
+    position, ref, alt = reduced(position, ref, alt)
     after = position + len(ref)
     windows = []
     for allele in (ref, alt):
@@ -70,6 +75,15 @@ def test_windows_are_those_of_edited_strings(tmp_path, data):
         for place, shift in enumerate(shifts):
             found = decode(references[which[row, place]]), decode(alternatives[row, place])
             assert found == tuple(expected_windows(texts[chrom], position, ref, alt, length, shift))
+    starts = np.array([data.draw(st.integers(-length - 5, 45)) for _ in good], np.int64)
+    for row, window in enumerate(placer.alternatives_at(placed, starts)):
+        chrom, position, ref, alt = alleles[good[row]]
+        position, ref, alt = reduced(position, ref, alt)
+        padded = "N" * 120 + texts[chrom][:position] + alt + texts[chrom][position + len(ref) :] + "N" * 120
+        # The side of the middle stays where it is.
+        begin = 120 + starts[row]
+        begin += (len(alt) - len(ref)) * (starts[row] + length // 2 >= position + len(ref) // 2)
+        assert decode(window) == padded[begin : begin + length]
 
 
 def test_one_change_has_one_placement(tmp_path):

@@ -1,4 +1,4 @@
-"""`regulome variants`: what the variants of a VCF do to every chromatin feature."""
+"""`regulome variants`: what the variants of a VCF do to every chromatin feature, and to the expression of genes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from regulome.cli.options import Device, Features, Out, Overwrite, RunPath, SkipInvalid, words
+from regulome.cli.options import Device, Features, Out, Overwrite, RunPath, SkipInvalid, pairs, words
 from regulome.errors import InputError
 
 PANEL = "From datasets to answers"
@@ -30,6 +30,28 @@ def command(
         bool, typer.Option("--both-strands/--one-strand", help="Average both strands, or not.")
     ] = True,
     batch_size: Annotated[int, typer.Option(help="Windows at a time.")] = 256,
+    expression: Annotated[
+        Path | None, typer.Option(help="Carry the marks on to genes: a run that was trained on marks around genes.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="With --expression: the dataset with the genes' marks; default: that run's own.")
+    ] = None,
+    genes: Annotated[
+        Path | None, typer.Option(help="With --expression: GTF, BED or TSV of start sites; default: the dataset's.")
+    ] = None,
+    marks: Annotated[
+        str,
+        typer.Option(help="With --expression: which feature is which mark: H3K4me3=HepG2.H3K4me3,…; default: by name."),
+    ] = "",
+    pseudo: Annotated[
+        float, typer.Option(help="With --expression: added to a mark of both alleles before the ratio is taken.")
+    ] = 0.01,
+    max_ratio: Annotated[
+        float, typer.Option(help="With --expression: the signal of a bin changes at most by this factor.")
+    ] = 10.0,
+    floor: Annotated[
+        float, typer.Option(help="With --expression: gains count from at least so many times a mark's mean signal.")
+    ] = 0.0,
     info_prefix: Annotated[str, typer.Option(help="What names of INFO fields begin with, in a VCF.")] = "RG",
     seed: Annotated[int, typer.Option(help="Seed of the draw from the background.")] = 0,
     device: Device = "auto",
@@ -40,9 +62,41 @@ def command(
 
     --out ends in .vcf, .vcf.gz, .tsv, .csv or .parquet. Alleles that cannot be scored, because REF differs from the
     genome for example, are listed in OUT.skipped.tsv.
-    """
-    from regulome.explain import score_variants
 
+    With --expression a row for each allele and gene that it reaches, in .tsv, .csv or .parquet: the strongest effect on
+    a feature, the change of each mark, and the predicted expression with both alleles.
+    """
+    from regulome.explain import expression_effects, score_variants
+
+    if expression is not None:
+        if background is not None or _whole(shifts) != [0] or info_prefix != "RG":
+            cure = "leave them out, or score the features by themselves, without --expression"
+            raise InputError("--background, --shifts and --info-prefix do not go with --expression", cure=cure)
+        carried = expression_effects(
+            run,
+            expression,
+            vcf,
+            genome,
+            out,
+            dataset=dataset,
+            genes=genes,
+            marks=pairs(words(marks), "--marks", "H3K4me3=HepG2.H3K4me3") or None,
+            features=words(features) or None,
+            pseudo=pseudo,
+            max_ratio=max_ratio,
+            floor=floor,
+            both_strands=both_strands,
+            batch_size=batch_size,
+            device=device,
+            skip_invalid=skip_invalid,
+            overwrite=overwrite,
+        )
+        print(carried.out)
+        return
+    given = {"--dataset": dataset, "--genes": genes, "--marks": marks}
+    if any(given.values()):
+        named = " and ".join(name for name, value in given.items() if value)
+        raise InputError(f"{named}: only with --expression", cure="name the expression run: --expression RUN")
     found = score_variants(
         run,
         vcf,

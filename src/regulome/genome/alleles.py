@@ -19,17 +19,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from regulome.errors import InputError
 from regulome.genome import vcf_parser as parser
+from regulome.genome.allele_kernel import BEYOND, DIFFERS, GENOME_UNKNOWN, SAME, TOO_LONG, cut, place
 from regulome.genome.chromosomes import key
-from regulome.genome.letters import CODE_OF, UNKNOWN, decode
+from regulome.genome.letters import CODE_OF, decode
 from regulome.genome.vcf import Sites
 
 logger = logging.getLogger(__name__)
 
-#: Why an allele cannot be scored, by number; 0 for alleles that can.
+#: Why an allele cannot be scored, by number (see :mod:`regulome.genome.allele_kernel`); 0 for alleles that can.
 REASONS = (
     "",
     "no alternative allele",
@@ -44,7 +44,7 @@ REASONS = (
     "ALT is the same as REF",
     "the allele does not fit into the window",
 )
-_NO_CHROMOSOME, _BEYOND, _DIFFERS, _GENOME_UNKNOWN, _LETTERS, _SAME, _TOO_LONG = range(5, 12)
+_NO_CHROMOSOME = 5
 #: From so many alleles on it is said that a VCF is of another assembly.
 _ENOUGH = 20
 
@@ -140,7 +140,7 @@ class Placer:
             rows = np.flatnonzero((chromosome == code) & (reason == 0))
             codes = np.asarray(self.genome.codes(self.genome.names[code]))
             text = (sites.text, sites.ends, sites.positions, CODE_OF)
-            _place(*text, codes, record, rows, *span, start, removed, letters, reason)
+            place(*text, codes, record, rows, *span, start, removed, letters, reason)
         self.counts.update({REASONS[i]: n for i, n in enumerate(np.bincount(reason).tolist()) if n})
         return Placed(sites, record, alleles[:, 1], reason, chromosome, start, removed, letters)
 
@@ -163,6 +163,23 @@ class Placer:
         windows = self._cut(placed.sites.text, chromosome, begin, nothing, np.zeros((len(different), 2), np.int64), 0)
         return windows, inverse.reshape(starts.shape)
 
+    def alternatives_at(self, placed: Placed, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Cut windows at given places with the alleles, wherever in the windows these lie.
+
+        Of an insertion or deletion the side of the window's middle stays in its place, the other side moves.
+
+        Args:
+            placed: Alleles that can be scored; one comes as often as there are windows with it.
+            starts: int64 [n], where each window begins in the reference.
+
+        Returns:
+            uint8 [n, length]; where a window does not reach its allele it is the reference.
+        """
+        before = placed.start - starts
+        right = starts + self.length // 2 >= placed.start + placed.removed // 2
+        before[right] += (placed.removed - (placed.letters[:, 1] - placed.letters[:, 0]))[right]
+        return self._cut(placed.sites.text, placed.chromosome, placed.start, placed.removed, placed.letters, before)
+
     def alternatives(self, placed: Placed) -> npt.NDArray[np.uint8]:
         """Cut the windows with the alleles.
 
@@ -174,9 +191,9 @@ class Placer:
         """
         inserted = placed.letters[:, 1] - placed.letters[:, 0]
         windows = np.empty((len(placed), len(self.shifts), self.length), np.uint8)
-        for place, shift in enumerate(self.shifts.tolist()):
+        for number, shift in enumerate(self.shifts.tolist()):
             before = self.length // 2 - inserted // 2 - shift
-            windows[:, place] = self._cut(
+            windows[:, number] = self._cut(
                 placed.sites.text, placed.chromosome, placed.start, placed.removed, placed.letters, before
             )
         return windows
@@ -194,7 +211,7 @@ class Placer:
         before = np.broadcast_to(np.asarray(before, np.int64), start.shape)
         for code in np.unique(chromosome).tolist():
             codes = np.asarray(self.genome.codes(self.genome.names[code]))
-            _cut(text, CODE_OF, codes, np.flatnonzero(chromosome == code), start, removed, letters, before, windows)
+            cut(text, CODE_OF, codes, np.flatnonzero(chromosome == code), start, removed, letters, before, windows)
         return windows
 
     def _code(self, name: str) -> int:
@@ -212,12 +229,12 @@ class Placer:
         for row in rows.tolist():
             reason = int(placed.reason[row])
             more = ""
-            if reason in (_DIFFERS, _GENOME_UNKNOWN):
+            if reason in (DIFFERS, GENOME_UNKNOWN):
                 site = placed.record[row]
                 begin = int(placed.sites.positions[site])
                 size = min(int(placed.sites.ends[site, 3] - placed.sites.ends[site, 2] - 1), 40)
                 codes = self.genome.codes(self.genome.names[placed.chromosome[row]])[begin : begin + size]
-                more = f", which has {decode(codes)}" if reason == _DIFFERS else ""
+                more = f", which has {decode(codes)}" if reason == DIFFERS else ""
             words.append(REASONS[reason] + more)
         return words
 
@@ -235,81 +252,11 @@ class Placer:
                 file=self.file,
                 cure="name the genome that the variants were called on",
             )
-        off = self.counts[REASONS[_DIFFERS]] + self.counts[REASONS[_BEYOND]]
-        compared = off + sum(self.counts[REASONS[i]] for i in (0, _SAME, _TOO_LONG))
+        off = self.counts[REASONS[DIFFERS]] + self.counts[REASONS[BEYOND]]
+        compared = off + sum(self.counts[REASONS[i]] for i in (0, SAME, TOO_LONG))
         if compared >= _ENOUGH and off > compared / 2:
             raise InputError(
                 f"REF differs from the genome at {off:,} of {compared:,} alleles: a VCF of another assembly",
                 file=self.file,
                 cure="name the genome that the variants were called on, or lift the variants over",
             )
-
-
-@njit(cache=True, nogil=True)
-def _place(
-    text: Any, ends: Any, positions: Any, code_of: Any, codes: Any, record: Any, rows: Any, length: Any, least: Any,
-    most: Any, start: Any, removed: Any, letters: Any, reason: Any,
-) -> None:  # fmt: skip
-    """Compare the alleles in ``rows`` with a chromosome and reduce them to what they change."""
-    half = length // 2
-    for row in rows:
-        site = record[row]
-        first, last = ends[site, 2] + 1, ends[site, 3]
-        begin, end = letters[row, 0], letters[row, 1]
-        position = positions[site]
-        if position < 0 or position + last - first > len(codes):
-            reason[row] = _BEYOND
-            continue
-        problem = 0
-        for p in range(first, last):
-            letter, there = code_of[text[p]], codes[position + p - first]
-            if letter == UNKNOWN:
-                problem = _LETTERS
-                break
-            if there == UNKNOWN:
-                problem = _GENOME_UNKNOWN
-            elif letter != there:
-                problem = _DIFFERS
-                break
-        if problem == 0:
-            for p in range(begin, end):
-                if code_of[text[p]] == UNKNOWN:
-                    problem = _LETTERS
-        while problem == 0 and last > first and end > begin and code_of[text[last - 1]] == code_of[text[end - 1]]:
-            last, end = last - 1, end - 1
-        while problem == 0 and last > first and end > begin and code_of[text[first]] == code_of[text[begin]]:
-            first, begin, position = first + 1, begin + 1, position + 1
-        gone, put = last - first, end - begin
-        if problem == 0 and gone == 0 and put == 0:
-            problem = _SAME
-        if problem == 0:
-            for size in (gone, put):
-                if half - size // 2 - most < 0 or half - size // 2 - least + size > length:
-                    problem = _TOO_LONG
-        reason[row] = problem
-        start[row], removed[row], letters[row, 0], letters[row, 1] = position, gone, begin, end
-
-
-@njit(cache=True, nogil=True)
-def _cut(
-    text: Any, code_of: Any, codes: Any, rows: Any, start: Any, removed: Any, letters: Any, before: Any, windows: Any
-) -> None:
-    """Fill windows with a chromosome's letters, the removed bases replaced; beyond its ends all is unknown."""
-    for row in rows:
-        first, last = letters[row, 0], letters[row, 1]
-        begin = min(max(before[row], 0), windows.shape[1])
-        end = min(max(before[row] + last - first, 0), windows.shape[1])
-        _copy(codes, start[row] - before[row], windows[row, :begin])
-        for i in range(begin, end):
-            windows[row, i] = code_of[text[first + i - before[row]]]
-        _copy(codes, start[row] + removed[row] + end - before[row] - (last - first), windows[row, end:])
-
-
-@njit(cache=True, nogil=True)
-def _copy(codes: Any, start: Any, out: Any) -> None:
-    """Fill ``out`` with the letters from ``start`` on."""
-    low = min(max(-start, 0), len(out))
-    high = max(min(len(codes) - start, len(out)), low)
-    out[:low] = UNKNOWN
-    out[low:high] = codes[start + low : start + high]
-    out[high:] = UNKNOWN
