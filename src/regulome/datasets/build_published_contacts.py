@@ -14,10 +14,12 @@ from regulome import storage
 from regulome.datasets.dataset import Dataset, open_dataset
 from regulome.datasets.published_contacts import DepthFolder, gene_table_source, read_gene_table, tell_missing
 from regulome.datasets.region_writer import add_regions, check_widths, number_regions
+from regulome.datasets.regions import RegionTable
 from regulome.datasets.writer import write_dataset
 from regulome.errors import InputError, blame
 from regulome.genome.contact_ranks import rank_contacts
 from regulome.genome.targets import Target, make_target
+from regulome.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -129,3 +131,59 @@ def _labels(examples: pl.DataFrame, target: str) -> Target:
         raise InputError(problem, cure="give a table with both labels, or choose --target log2")
     rule = {"target": target, "rule": "the label of the published table"}
     return Target(labels.to_numpy().astype(np.float32), "classification", target, rule)
+
+
+def export_contacts(dataset: Dataset, table: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Write a dataset in Chromoformer's published layout.
+
+    A dataset keeps the mean depths of bins, not the depth of every base: each base of a file gets the mean of its
+    finest bin (float32), which leaves the features of all of the dataset's widths as they are.
+
+    Args:
+        dataset: A dataset with contacts.
+        table: The CSV file to make; it must not exist.
+        folder: The folder to make; it must not exist.
+
+    Raises:
+        InputError: The dataset has no regions, or there is something already.
+    """
+    near, names = RegionTable(dataset), {}
+    regions, fine = near.regions, min(near.signals)
+    storage.check_target(table)
+    offsets, signal = regions.offsets(fine), near.signals[fine]
+    with storage.new_folder(folder) as made, progress("writing depths", len(regions), "regions") as advance:
+        for i, length in enumerate(regions.lengths.tolist()):
+            chrom = regions.chromosomes[regions.codes[i]]
+            names[i] = f"{chrom}:{regions.starts[i]}-{regions.ends[i]}"
+            bins = np.asarray(signal[offsets[i] : offsets[i + 1]])
+            np.save(made / f"{names[i]}.npy", np.repeat(bins, fine, axis=0)[:length].T)
+            advance(1)
+    contacts = pl.DataFrame(
+        {
+            "example": near.contact[:, 0],
+            "neighbors": [names[i] for i in near.contact[:, 1].tolist()],
+            "scores": [f"{score:.6g}" for score in near.frequency.tolist()],
+        },
+        schema_overrides={"neighbors": pl.String, "scores": pl.String},
+    )
+    joined = contacts.group_by("example", maintain_order=True).agg(
+        pl.col("neighbors").str.join(";"), pl.col("scores").str.join(";")
+    )
+    genes = dataset.regions.with_row_index("example").with_columns(pl.col("example").cast(pl.Int64))
+    tss = pl.col("start") + near.window // 2
+    labels = dataset.targets[:, 0] if dataset.task == "classification" else np.zeros(len(dataset))
+    split = pl.col("fold") if "fold" in genes.columns else pl.lit(1)
+    rows = genes.join(joined, on="example", how="left", maintain_order="left").select(
+        pl.col("id").alias("gene_id"),
+        pl.lit(dataset.manifest.parameters.get("sample") or "cell").alias("eid"),
+        pl.Series("label", labels).cast(pl.Int64),
+        "expression",
+        "chrom",
+        tss.alias("start"),
+        (tss + 1).alias("end"),
+        "strand",
+        split.alias("split"),
+        pl.col("neighbors", "scores").fill_null(""),
+    )
+    with storage.new_file(table) as target:
+        rows.write_csv(target)
