@@ -18,6 +18,7 @@ VERBS = [
     ["simulate", "sequence"],
     ["simulate", "language"],
     ["prepare", "expression"],
+    ["prepare", "contacts"],
     ["prepare", "sequence"],
     ["prepare", "language"],
     ["train"],

@@ -35,6 +35,7 @@ FUNCTIONS = {
     mutate.command: "explain.mutate",
     perturb.command: "explain.perturb",
     predict.command: "catalog.predict",
+    prepare.contacts: "datasets.prepare_contacts",
     prepare.expression: "datasets.prepare_expression",
     prepare.language: "datasets.prepare_language",
     prepare.sequence: "datasets.prepare_sequence",
@@ -52,7 +53,7 @@ FUNCTIONS = {
 TURNED = {"biotype", "out"}
 
 #: Text of the command line → what it is turned into.
-DEFAULTS = {(variants.command, "shifts"): (0,)}
+DEFAULTS = {(variants.command, "shifts"): (0,), (prepare.contacts, "resolutions"): (2000, 500, 100)}
 #: What the functions that have no verb of their own share with one.
 MORE = {
     "training.predict_regions": predict.command,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 from regulome.cli.options import ManyFiles, Out, Overwrite, SkipInvalid, pairs, words
+from regulome.cli.prepare_contacts import contacts
 from regulome.errors import InputError
 
 T = TypeVar("T")
@@ -118,6 +119,9 @@ def expression(
             overwrite=overwrite,
         )
     print(dataset.path)
+
+
+app.command()(contacts)
 
 
 @app.command(cls=ManyFiles)
