@@ -216,7 +216,7 @@ def test_a_folder_says_what_it_is(linear: Run, tmp_path: Path) -> None:
         ({"marks": ["up", "UP"]}, "named twice"),
         ({"region": "enhancer"}, "unknown region 'enhancer'"),
         ({"region": "pcre"}, "its network reads no pCREs"),
-        ({"action": "cut"}, "cut is of pCREs"),
+        ({"action": "cut"}, "only pCREs can be cut off"),
         ({"action": "delete"}, "unknown action 'delete'"),
         ({"factors": [2.0]}, "different numbers from 0 to 1"),
         ({"preset": "published"}, "windows of 40,000 bp, not of 2,000 bp"),

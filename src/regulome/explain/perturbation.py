@@ -207,7 +207,8 @@ class _Work:
     ) -> None:
         self.readers, self.dataset, self.genes, self.names, self.sets = readers, dataset, genes, names, sets
         self.factors, self.places, self.relative, self.copies = factors, places, relative, copies
-        self.where = Where(dataset, places)
+        seen = [reader.run.info.pcres for reader in readers]
+        self.where = Where(dataset, places, -1 if min(seen) < 0 else max(seen))
 
     def write(self, folder: Path, profile: Profile) -> None:
         """Predict, write the effects, and add them to the profile."""
@@ -288,9 +289,8 @@ def _checked(
         raise InputError(f"unknown relative_to {relative_to!r}", cure=f"choose from {', '.join(_RELATIVE)}")
     if not 0 < top < 1:
         raise InputError(f"top = {top:g}: expected a share between 0 and 1")
-    if (action == "cut") != (region == "pcre") and action in ("cut", "swap"):
-        words = "cut is of pCREs" if action == "cut" else "swap is of the window around the TSS"
-        raise InputError(f"{words}: it cannot be done to {region}", cure="give another --region or --action")
+    if action == "cut" and region != "pcre":
+        raise InputError(f"only pCREs can be cut off, not {region}", cure="give --action remove, or --region pcre")
     if action == "swap" and region == "pcre":
         raise InputError("pCREs have no counterpart in another gene to swap with", cure="give --action remove or cut")
     values = factors or (FACTORS if action == "scale" else (0.0,))

@@ -97,5 +97,6 @@ def open_perturbation(path: str | PathLike[str]) -> Perturbation:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    text = {"mark": pl.String, "place": pl.String, "chrom": pl.String, "id": pl.String, "loci": pl.String}
-    return pl.read_csv(file, separator="\t", schema_overrides=text, infer_schema_length=None)
+    # Columns that are empty in this folder have their types all the same.
+    kinds = {**dict.fromkeys(("difference", "low", "high", "change"), pl.Float64), **COLUMNS, "loci": pl.String}
+    return pl.read_csv(file, separator="\t", schema_overrides=kinds, infer_schema_length=None)

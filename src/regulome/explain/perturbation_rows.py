@@ -52,10 +52,11 @@ class Where:
     Args:
         dataset: The dataset.
         places: The places of the window; None: pCREs.
+        most: pCREs of a gene that count, the first by rank; -1: all.
     """
 
-    def __init__(self, dataset: Dataset, places: Places | None) -> None:
-        self.places = places
+    def __init__(self, dataset: Dataset, places: Places | None, most: int = -1) -> None:
+        self.places, self.most = places, most
         self._table = dataset.regions.select("id", "chrom", "start", "end", "strand")
         self._regions = RegionTable(dataset) if places is None and has_regions(dataset.manifest) else None
 
@@ -63,8 +64,15 @@ class Where:
         """Return the number of places of these genes."""
         if self.places is not None:
             return len(self.places)
-        first = self._regions.first if self._regions is not None else np.zeros(len(self._table) + 1, np.int64)
-        return 1 + int((first[rows + 1] - first[rows]).max(initial=0))
+        return 1 + int(self._near(rows)[1].max(initial=0))
+
+    def _near(self, rows: Array) -> tuple[Array, Array]:
+        """Return the first contact of each gene, and how many of its contacts count."""
+        if self._regions is None:
+            return np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        first = self._regions.first
+        counts = first[rows + 1] - first[rows]
+        return first[rows], counts if self.most < 0 else np.minimum(counts, self.most)
 
     def __call__(self, rows: NDArray[np.int64]) -> Spots:
         """Find the places of the genes in some rows of the dataset."""
@@ -91,11 +99,10 @@ class Where:
         starts, stops, frequency = (np.full(shape, np.nan) for _ in range(3))
         present = np.zeros(shape, bool)
         if self._regions is not None:
-            first = self._regions.first
-            counts = first[rows + 1] - first[rows]
+            first, counts = self._near(rows)
             gene = np.repeat(np.arange(len(rows)), counts)
             rank = 1 + np.arange(len(gene)) - np.repeat(np.cumsum(counts) - counts, counts)
-            contact = np.repeat(first[rows], counts) + rank - 1
+            contact = np.repeat(first, counts) + rank - 1
             region = self._regions.contact[contact, 1]
             starts[gene, rank] = self._regions.regions.starts[region]
             stops[gene, rank] = self._regions.regions.ends[region]

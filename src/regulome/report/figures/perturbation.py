@@ -62,10 +62,11 @@ def distance_figure(
                 _line(here, number, x + 0.06 * (number - 1), rows, mark, dots=True)
                 continue
             rows = rows.sort("distance")
-            # Nothing is drawn over the promoter, where nothing was perturbed.
-            for side, name in ((rows["distance"] < 0, mark), (rows["distance"] >= 0, None)):
-                part = rows.filter(side)
-                _line(here, number, part["distance"].to_numpy() / 1000, part, name)
+            # No line leads over what was not perturbed.
+            begins = rows["from"].to_numpy()[1:] > rows["to"].to_numpy()[:-1]
+            parts = rows.with_columns(part=np.append(0, begins.cumsum()) if len(rows) else None)
+            for count, part in enumerate(parts.partition_by("part", maintain_order=True)):
+                _line(here, number, part["distance"].to_numpy() / 1000, part, None if count else mark)
         here.axhline(0, **_ZERO)
         if classes:
             here.set_xticks(range(len(order)), order, rotation=30, ha="right")
@@ -126,7 +127,8 @@ def _line(
         return
     color, dash = RUNS[number % len(RUNS)], DASHES[number % len(DASHES)]
     mean = rows["difference"].to_numpy()
-    low, high = (rows[name].fill_null(pl.col("difference")).to_numpy() for name in ("low", "high"))
+    # A mean without an interval has none to draw.
+    low, high = (np.where(np.isnan(edge), mean, edge) for edge in (rows["low"].to_numpy(), rows["high"].to_numpy()))
     if dots:
         reach = np.abs(np.stack([mean - low, high - mean]))
         axes.errorbar(x, mean, reach, fmt="o", color=color, markersize=4, linewidth=1.4, label=label)
