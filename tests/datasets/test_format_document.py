@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from polars.testing import assert_frame_equal
+from tests.datasets.published_world import GENES, MARKS, WIDTHS, WINDOW, write_depths, write_table
 
-from regulome.datasets import new_sequence_dataset
+from regulome.datasets import RegionBatches, new_sequence_dataset
+from regulome.datasets.build_published_contacts import prepare_published_contacts
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dataset-format.md"
 PIECES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
@@ -45,6 +47,26 @@ def test_the_code_of_the_document_reads_sequences(tmp_path):
     exec(next(piece for piece in PIECES if "def window" in piece), names)
     read = [names["window"](names["inputs"], names["manifest"], row) for row in range(7)]
     assert read == ["".join("ACGTN"[code] for code in row[2:11]) for row in codes]
+
+
+def test_the_code_of_the_document_reads_regions(tmp_path):
+    folder = write_depths(tmp_path / "npy")
+    options = {"window": WINDOW, "resolutions": WIDTHS, "marks": MARKS}
+    dataset = prepare_published_contacts(
+        write_table(tmp_path / "genes.csv", GENES), folder, tmp_path / "d", **options, max_region=WINDOW
+    )
+    names = {"path": str(dataset.path)}
+    exec(
+        PIECES[0].replace('marks = inputs["marks"]', "").replace('names = manifest["inputs"]["marks"]["mark"]', ""),
+        names,
+    )
+    exec(next(piece for piece in PIECES if "def features" in piece), names)
+    for row in (0, 1, 2):
+        (batch,) = RegionBatches(dataset, [row], batch_size=1)
+        for r, width in enumerate(WIDTHS):
+            promoter, distal, frequency = names["features"](names["inputs"], names["manifest"], row, width)
+            np.testing.assert_allclose(batch.inputs.features[r], np.concatenate([promoter, *distal]), atol=1e-6)
+        assert batch.inputs.frequency.tolist() == frequency.tolist()
 
 
 def test_it_needs_no_regulome(make):

@@ -149,7 +149,7 @@ def test_the_best_contacts_are_those_of_a_plain_search(table, some, top, closed)
     contacts = Contacts(pl.DataFrame(rows, schema=list(COLUMNS), orient="row"), closed, {})
     sites = [(i, chrom, tss) for i, places in enumerate(some) for chrom, tss in places]
     frame = pl.DataFrame(sites, schema=["example", "chrom", "tss"], orient="row")
-    near, record = contacts_of_sites(frame, contacts, max_region=20)
+    near, record = contacts_of_sites(frame, contacts, threshold=1.0, max_region=20)
     ranked = rank_contacts(near, threshold=1.0, top=top)
     expected = []
     for i, places in enumerate(some):
@@ -170,7 +170,7 @@ def test_the_best_contacts_are_those_of_a_plain_search(table, some, top, closed)
 def test_chromosomes_may_be_spelled_otherwise():
     contacts = Contacts(pl.DataFrame(ROWS, schema=list(COLUMNS), orient="row"), False, {})
     sites = pl.DataFrame({"example": [0, 1], "chrom": ["1", "X"], "tss": [10, 1]})
-    near, _ = contacts_of_sites(sites, contacts, max_region=100)
+    near, _ = contacts_of_sites(sites, contacts, threshold=1.0, max_region=100)
     assert near.rows() == [(0, "1", 90, 120, 2.5), (0, "X", 1, 2, 3.0), (1, "1", 0, 50, 3.0)]
 
 

@@ -208,7 +208,7 @@ def _contacts(
         logger.warning("no contacts were given: there are promoters only")
         return pl.DataFrame(schema=schema), {}
     table = read_contacts(contacts, skip_invalid=skip_invalid)
-    near, found = contacts_of_sites(all_start_sites(genes, examples), table, max_region=max_region)
+    near, found = contacts_of_sites(all_start_sites(genes, examples), table, threshold=threshold, max_region=max_region)
     if found["n_sites_without_fragment"] == found["n_sites"]:
         raise InputError(
             "no start site of a gene lies in any of its fragments",

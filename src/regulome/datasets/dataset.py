@@ -122,6 +122,11 @@ class Dataset:
         return self._marks.bin_size or 1
 
     @property
+    def unit(self) -> str:
+        """What a value of the marks means: ``"reads"`` or ``"signal"``."""
+        return self._marks.unit or "signal"
+
+    @property
     def length(self) -> int:
         """Letters of the window of an example of sequence; of a text, the letters that are read at a time."""
         entry = self.manifest.inputs.get({"sequence": "start", "language": "block"}.get(self.line, ""))
@@ -153,7 +158,7 @@ class Dataset:
             raise InputError(
                 f"a dataset of the line {self.line!r} has no marks: its inputs are {', '.join(self.manifest.inputs)}",
                 file=self.path,
-                cure="use a dataset that `regulome prepare expression` made",
+                cure="use a dataset that `regulome prepare expression` or `regulome prepare contacts` made",
             )
         return entry
 

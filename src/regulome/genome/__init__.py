@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Genes": "genes",
         "Genome": "sequence",
         "Motif": "motifs",
+        "Regions": "region_bins",
         "Sequences": "fasta",
         "Signal": "signals",
         "Target": "targets",
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy(
         "match_names": "chromosomes",
         "one_hot": "letters",
         "open_genome": "sequence",
+        "read_contacts": "contacts",
         "read_expression": "expression",
         "read_genes": "genes",
         "read_motifs": "motifs",
@@ -35,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy(
         "read_variants": "vcf",
         "reverse_complement": "letters",
         "shuffle_dinucleotides": "shuffle",
+        "sum_depth": "region_depth",
         "summarize_track": "tracks",
     },
 )

@@ -177,7 +177,7 @@ def _layout(lines: pl.DataFrame, path: str | os.PathLike[str]) -> _Layout:
 
 
 def contacts_of_sites(
-    sites: pl.DataFrame, contacts: Contacts, *, max_region: int
+    sites: pl.DataFrame, contacts: Contacts, *, threshold: float, max_region: int
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Find what touches the fragments in which start sites lie.
 
@@ -186,6 +186,7 @@ def contacts_of_sites(
     Args:
         sites: ``example``, ``chrom``, ``tss``: all start sites of each gene, in the order in which they count.
         contacts: The contacts; chromosomes may be named otherwise (``1`` for ``chr1``).
+        threshold: Scores must be larger.
         max_region: Longer fragments are no neighbours.
 
     Returns:
@@ -198,22 +199,16 @@ def contacts_of_sites(
             for i in (1, 2)
         ]
     )
-    ends = [
-        pairs.select(
-            "row",
-            "score",
-            *[pl.col(f"{c}{i}").alias(c) for c in _PLACE],
-            *[pl.col(f"{c}{j}").alias(f"{c}_other") for c in _PLACE],
-        )
-        for i, j in ((1, 2), (2, 1))
-    ]
-    both = pl.concat(ends).sort("row", maintain_order=True)
-    fragments = both.select(_PLACE).unique(maintain_order=True).with_row_index("fragment")
+    ends = [pairs.select(pl.col(f"{name}{i}").alias(name) for name in _PLACE) for i in (1, 2)]
+    fragments = pl.concat(ends).unique(maintain_order=True).with_row_index("fragment")
+    # Tables have many contacts that are too weak: only the others are looked at from both ends.
+    strong = pairs.filter(pl.col("score") > threshold)
+    both = pl.concat([strong.select("row", "score", *_ends(1, 2)), strong.select("row", "score", *_ends(2, 1))])
     site, fragment = _fragments_of(sites, fragments, closed=contacts.closed)
     near = sites.with_row_index("site")[site].with_columns(fragment=pl.Series(fragment, dtype=pl.UInt32))
     length = pl.col("end_other") - pl.col("start_other")
     itself = pl.all_horizontal(pl.col(c) == pl.col(f"{c}_other") for c in _PLACE)
-    usable = both.filter((length <= max_region) & ~itself).join(fragments, on=_PLACE, how="left")
+    usable = both.filter((length <= max_region) & ~itself).join(fragments, on=_PLACE, how="left", maintain_order="left")
     found = (
         near.select("example", "site", "fragment").join(usable, on="fragment").sort("site", "row", maintain_order=True)
     )
@@ -227,6 +222,12 @@ def contacts_of_sites(
 
 
 _PLACE = ("chrom", "start", "end")
+
+
+def _ends(own: int, other: int) -> list[pl.Expr]:
+    """Name the columns of a contact as one of its ends sees them."""
+    mine = [pl.col(f"{name}{own}").alias(name) for name in _PLACE]
+    return [*mine, *[pl.col(f"{name}{other}").alias(f"{name}_other") for name in _PLACE]]
 
 
 def _names(contacts: Contacts, end: int) -> list[str]:

@@ -129,7 +129,7 @@ def _signal(materials: Sequence[Material]) -> list[Block]:
         if explanation is None or material.dataset is None or key in seen:
             continue
         seen.add(key)
-        unit = material.dataset.manifest.inputs["marks"].unit or "signal"
+        unit = material.dataset.unit
         per_bin = f"{unit} per {info.bin_size}-bp bin"
         groups = [group for group in _GROUPS if explanation.manifest["groups"][group]]
         blocks.append(
