@@ -39,6 +39,30 @@ def test_the_published_protocols():
         assert (inputs.transform, inputs.scale, inputs.orient) == ("none", "none", False)
 
 
+def test_the_published_protocols_of_chromexpress():
+    for name, transform, window, bin_size, batch in (
+        ("chromexpress-published", "log1p", 6000, 100, 64),
+        ("chromexpress-bigwig-published", "arcsinh", 10_000, 25, 128),
+    ):
+        recipe = load_recipe(name)
+        inputs, training = recipe.input, recipe.training
+        assert (inputs.transform, inputs.scale, inputs.window, inputs.bin) == (transform, "none", window, bin_size)
+        assert (training.optimizer, training.learning_rate, training.epsilon) == ("adam", 1e-3, 1e-7)
+        # Three epochs without improvement lower the rate.
+        assert (training.schedule, training.schedule_factor, training.schedule_epochs) == ("plateau", 0.2, 2)
+        assert (training.batch_size, training.epochs, training.early_stopping) == (batch, 100, 12)
+        assert training.select == "valid_loss"
+        assert not recipe.model.hyperparameters
+
+
+def test_names_are_a_list_or_joined_by_commas():
+    for given in (["H3K4me3", "H3K27ac"], "H3K4me3, H3K27ac"):
+        assert load_recipe("deepchrome", {"input.marks": given}).input.marks == ["H3K4me3", "H3K27ac"]
+    assert load_recipe("deepchrome", ["input.marks=H3K4me3"]).input.marks == ["H3K4me3"]
+    with pytest.raises(InputError, match=r"input\.marks"):
+        load_recipe("deepchrome", {"input.marks": 5})
+
+
 def test_the_published_protocols_of_sequences():
     training = load_recipe("deepsea-published").training
     assert (training.optimizer, training.momentum, training.weight_decay) == ("sgd", 0.9, 5e-7)
