@@ -181,7 +181,7 @@ class _Attend(torch.autograd.Function):
         values, gamma, genes = values.contiguous(), gamma.contiguous(), len(begin) - 1
         weights = values.new_zeros(genes, values.shape[2], size, size)
         out = values.new_empty(len(values), *values.shape[2:])
-        _run("attend", _GENES, genes, values, begin, frequency, gamma, weights, out)
+        _run("attend", _GENES, genes, values, begin, frequency, gamma, weights, out[:, None])
         ctx.save_for_backward(values, begin, frequency, gamma, weights, out)
         ctx.set_materialize_grads(False)
         return out, weights
@@ -198,7 +198,7 @@ class _Attend(torch.autograd.Function):
         of_weights = weights.new_empty(0, *weights.shape[1:]) if grads[1] is None else grads[1].contiguous()
         _run(
             "attend_back",
-            *(_GENES, genes, values, begin, frequency, gamma, weights, out, of_weights, of_out),
+            *(_GENES, genes, values, begin, frequency, gamma, weights, out[:, None], of_weights, of_out[:, None]),
             *(dvalues, dfrequency, dgamma),
         )
         return dvalues, dgamma.sum(0), dfrequency, None, None

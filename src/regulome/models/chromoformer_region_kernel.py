@@ -1,8 +1,8 @@
 """Chromoformer's attention among the regions of a gene on a CPU, compiled.
 
-A gene has up to nine regions or so, a head 32 channels: products of matrices of that size are over before a library
-has been called, and would need padding and copies into another order. A *task* is a block of genes and writes to places
-of its own, so that tasks may run in any order on any number of threads.
+A gene has up to nine regions or so, a head 32 channels: a call for each product of such matrices, or a view of each
+part of an array, takes longer than the arithmetic. Hence all is written as plain loops, the innermost over channels. A
+*task* is a block of genes and writes to places of its own, so that tasks may run in any order on any number of threads.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from regulome.models.chromoformer_bin_kernel import add, dot, softmax_back
-from regulome.models.kernel_arithmetic import FLAGS, copy, exp, make_sigmoid, set_product
+from regulome.models.kernel_arithmetic import FLAGS, exp
+
+_SUMS = FLAGS | {"reassoc"}
 
 
 @njit
@@ -26,58 +27,87 @@ def _tokens(gene: int, genes: int, begin: Any, out: Any) -> Any:
     return count
 
 
-@njit
-def _padded(count: Any) -> Any:
-    """Rows for products of matrices, which take eight at a time and then one by one."""
-    return count if count % 8 <= 1 else count + 8 - count % 8
+@njit(fastmath=_SUMS, error_model="numpy")
+def _pairs(a: Any, rows: Any, kind: int, b: Any, columns: Any, other: int, count: int, out: Any) -> None:
+    """Inner products in each head, of all pairs of a gene's tokens.
 
-
-@njit
-def _gather(values: Any, tokens: Any, count: int, kind: int, head: int, out: Any) -> None:
-    out[count:] = 0
+    Args:
+        a: [token, kind, head, channel].
+        rows: Which tokens of it are the gene's.
+        kind: Which kind of it.
+        b: As ``a``.
+        columns: As ``rows``, for ``b``.
+        other: As ``kind``, for ``b``.
+        count: Number of the gene's tokens.
+        out: Where they go, [head, token of a, token of b].
+    """
     for i in range(count):
-        copy(values[tokens[i], kind, head], out[i])
-
-
-@njit
-def _gather_across(values: Any, tokens: Any, count: int, kind: int, head: int, out: Any) -> None:
-    """The same, transposed."""
-    out[:, count:] = 0
-    for i in range(count):
-        for c in range(out.shape[0]):
-            out[c, i] = values[tokens[i], kind, head, c]
-
-
-@njit
-def _scatter(rows: Any, tokens: Any, count: int, kind: int, head: int, out: Any) -> None:
-    for i in range(count):
-        copy(rows[i], out[tokens[i], kind, head])
-
-
-@njit(fastmath=FLAGS | {"reassoc"}, error_model="numpy")
-def _normalise(scores: Any, count: int) -> None:
-    """Softmax over the first ``count`` columns of rows; 0 in the others."""
-    for i in range(scores.shape[0]):
-        line = scores[i]
-        most = line[0]
+        row = rows[i]
         for j in range(count):
-            most = max(most, line[j])
-        for j in range(line.size):
-            line[j] = exp(line[j] - most)
-        line[count:] = 0
-        total = line.dtype.type(0)
-        for j in range(line.size):
-            total += line[j]
-        total = line.dtype.type(1) / total
-        for j in range(line.size):
-            line[j] *= total
+            column = columns[j]
+            for head in range(out.shape[0]):
+                total = out.dtype.type(0)
+                for c in range(b.shape[3]):
+                    total += a[row, kind, head, c] * b[column, other, head, c]
+                out[head, i, j] = total
 
 
 @njit(fastmath=FLAGS, error_model="numpy")
-def _scale(factor: Any, out: Any) -> None:
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] *= factor
+def _mix(weights: Any, turned: bool, a: Any, rows: Any, kind: int, count: int, out: Any, places: Any, to: int) -> None:
+    """Weighted sums over a gene's tokens.
+
+    Args:
+        weights: [head, token, token]; sums are over the second token, or over the first one if ``turned``.
+        turned: See ``weights``.
+        a: What is summed, [token, kind, head, channel].
+        rows: Which tokens of it are the gene's.
+        kind: Which kind of it.
+        count: Number of the gene's tokens.
+        out: Where the sums go, as ``a``.
+        places: As ``rows``, for ``out``.
+        to: As ``kind``, for ``out``.
+    """
+    heads, channels = a.shape[2:]
+    for i in range(count):
+        place = places[i]
+        for head in range(heads):
+            for c in range(channels):
+                out[place, to, head, c] = 0
+        for j in range(count):
+            row = rows[j]
+            for head in range(heads):
+                weight = weights[head, j, i] if turned else weights[head, i, j]
+                for c in range(channels):
+                    out[place, to, head, c] += weight * a[row, kind, head, c]
+
+
+@njit(fastmath=_SUMS, error_model="numpy")
+def _softmax(count: int, z: Any) -> None:
+    """Softmax over the last axis, of which ``count`` places are taken; 0 in the others."""
+    for head in range(z.shape[0]):
+        for i in range(count):
+            most = z[head, i, 0]
+            for j in range(count):
+                most = max(most, z[head, i, j])
+            for j in range(z.shape[2]):
+                z[head, i, j] = exp(z[head, i, j] - most)
+            total = z.dtype.type(0)
+            for j in range(count):
+                total += z[head, i, j]
+            total = z.dtype.type(1) / total
+            for j in range(z.shape[2]):
+                z[head, i, j] *= total if j < count else 0
+
+
+@njit(fastmath=FLAGS, error_model="numpy")
+def _gates(values: Any, tokens: Any, count: int, out: Any) -> None:
+    """Sigmoid of the gates of a gene's tokens, [token of the gene, 1, head, channel]."""
+    one = out.dtype.type(1)
+    for i in range(count):
+        token = tokens[i]
+        for head in range(values.shape[2]):
+            for c in range(values.shape[3]):
+                out[i, 0, head, c] = one / (one + exp(-values[token, 3, head, c]))
 
 
 @njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
@@ -92,48 +122,47 @@ def attend(task: int, size: int, values: Any, begin: Any, frequency: Any, gamma:
         frequency: Of each pCRE.
         gamma: Of each head.
         weights: Zeros [gene, head, T, T]; becomes the weights.
-        out: Where the gated sums go, [token, head, channel].
+        out: Where the gated sums go, [token, 1, head, channel].
     """
-    genes, most = len(begin) - 1, weights.shape[2]
-    heads, channels = values.shape[2:]
+    genes, heads, most = len(begin) - 1, weights.shape[1], weights.shape[2]
+    channels = values.shape[3]
     root = values.dtype.type(channels**-0.5)
     tokens = np.empty(most, np.int64)
-    room, width = most + 7, -(-most // 16) * 16
-    q, v, o = np.empty((3, room, channels), values.dtype)
-    across, scores = np.empty((channels, width), values.dtype), np.empty((room, width), values.dtype)
-    gate = np.empty(heads * channels, values.dtype)
+    scores = np.zeros((heads, most, most), values.dtype)
+    gate = np.empty((most, 1, heads, channels), values.dtype)
     for gene in range(task * size, min((task + 1) * size, genes)):
         count = _tokens(gene, genes, begin, tokens)
-        rows = _padded(count)
+        _pairs(values, tokens, 0, values, tokens, 1, count, scores)
         for head in range(heads):
-            _gather(values, tokens, count, 0, head, q[:rows])
-            _gather_across(values, tokens, count, 1, head, across)
-            _gather(values, tokens, count, 2, head, v[:rows])
-            w = scores[:rows]
-            set_product(w, q[:rows], across)
-            _scale(root, w)
-            add(gamma[head], frequency[begin[gene] : begin[gene + 1]], w[0, 1:count])
-            _normalise(w, count)
-            set_product(o[:rows], w[:, :count], v[:count])
             for i in range(count):
-                copy(w[i, :count], weights[gene, head, i])
-                copy(o[i], out[tokens[i], head])
+                for j in range(count):
+                    scores[head, i, j] *= root
+            for j in range(1, count):
+                scores[head, 0, j] += gamma[head] * frequency[begin[gene] + j - 1]
+        _softmax(count, scores)
+        for head in range(heads):
+            for i in range(count):
+                for j in range(count):
+                    weights[gene, head, i, j] = scores[head, i, j]
+        _mix(scores, False, values, tokens, 2, count, out, tokens, 0)
+        _gates(values, tokens, count, gate)
         for i in range(count):
-            copy(values[tokens[i], 3].ravel(), gate)
-            make_sigmoid(gate)
-            answer = out[tokens[i]].ravel()
-            for c in range(gate.size):
-                answer[c] *= gate[c]
+            token = tokens[i]
+            for head in range(heads):
+                for c in range(channels):
+                    out[token, 0, head, c] *= gate[i, 0, head, c]
 
 
-@njit(fastmath=FLAGS, error_model="numpy")
-def _shut(grad: Any, gate: Any, out: Any, dgate: Any, dseen: Any) -> None:
-    """Gradients of the gate before its sigmoid, and of what it lets pass."""
-    one = gate.dtype.type(1)
-    for c in range(gate.size):
-        dgate[c] = grad[c] * out[c] * (one - gate[c])
-    for c in range(gate.size):
-        dseen[c] = grad[c] * gate[c]
+@njit(fastmath=_SUMS, error_model="numpy")
+def _softmax_back(count: int, w: Any, d: Any) -> None:
+    """Turn gradients ``d`` of the results ``w`` of :func:`_softmax` into those of what went in."""
+    for head in range(d.shape[0]):
+        for i in range(count):
+            total = d.dtype.type(0)
+            for j in range(count):
+                total += w[head, i, j] * d[head, i, j]
+            for j in range(count):
+                d[head, i, j] = w[head, i, j] * (d[head, i, j] - total)
 
 
 @njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
@@ -169,48 +198,38 @@ def attend_back(
         dfrequency: Zeros, to which those of the frequencies are added.
         dgamma: Zeros [task, head], to which those of gamma are added.
     """
-    genes, most = len(begin) - 1, weights.shape[2]
-    heads, channels = values.shape[2:]
-    root = values.dtype.type(channels**-0.5)
-    tokens = np.empty(most, np.int64)
-    room, width = most + 7, -(-most // 16) * 16
-    q, k, o = np.empty((3, room, channels), values.dtype)
-    dseen = np.zeros((room, heads, channels), values.dtype)
-    across = np.empty((channels, width), values.dtype)
-    d, w = np.empty((2, room, width), values.dtype)
-    gate = np.empty(heads * channels, values.dtype)
+    genes, heads, most = len(begin) - 1, weights.shape[1], weights.shape[2]
+    channels = values.shape[3]
+    one, root = values.dtype.type(1), values.dtype.type(channels**-0.5)
+    tokens, own = np.empty(most, np.int64), np.arange(most)
+    d = np.empty((heads, most, most), values.dtype)
+    gate, dseen = np.empty((2, most, 1, heads, channels), values.dtype)
     for gene in range(task * size, min((task + 1) * size, genes)):
         count = _tokens(gene, genes, begin, tokens)
-        rows = _padded(count)
+        w = weights[gene]
+        _gates(values, tokens, count, gate)
         for i in range(count):
-            t = tokens[i]
-            copy(values[t, 3].ravel(), gate)
-            make_sigmoid(gate)
-            _shut(grads[t].ravel(), gate, out[t].ravel(), dvalues[t, 3].ravel(), dseen[i].ravel())
-        dseen[count:rows] = 0
+            token = tokens[i]
+            for head in range(heads):
+                for c in range(channels):
+                    grad, open = grads[token, 0, head, c], gate[i, 0, head, c]
+                    dvalues[token, 3, head, c] = grad * out[token, 0, head, c] * (one - open)
+                    dseen[i, 0, head, c] = grad * open
+        _mix(w, True, dseen, own, 0, count, dvalues, tokens, 2)
+        _pairs(dseen, own, 0, values, tokens, 2, count, d)
+        if len(dweights):
+            for head in range(heads):
+                for i in range(count):
+                    for j in range(count):
+                        d[head, i, j] += dweights[gene, head, i, j]
+        _softmax_back(count, w, d)
         for head in range(heads):
-            _gather(values, tokens, count, 0, head, q[:rows])
-            _gather(values, tokens, count, 1, head, k[:rows])
-            _gather_across(values, tokens, count, 2, head, across)
-            w[:rows] = 0
+            for j in range(1, count):
+                pcre = begin[gene] + j - 1
+                dgamma[task, head] += d[head, 0, j] * frequency[pcre]
+                dfrequency[pcre] += d[head, 0, j] * gamma[head]
             for i in range(count):
-                copy(weights[gene, head, i, :count], w[i])
-            # Values: Wᵀ · dseen. Columns beyond the tokens are rows here; they are zero, and not copied.
-            columns = min(rows, width)
-            set_product(o[:columns], w[:count, :columns].T, dseen[:count, head])
-            _scatter(o, tokens, count, 2, head, dvalues)
-            ds = d[:rows]
-            set_product(ds, dseen[:rows, head], across)
-            for i in range(count):
-                if len(dweights):
-                    add(gate.dtype.type(1), dweights[gene, head, i, :count], ds[i])
-                softmax_back(w[i], ds[i])
-            ds[count:] = 0
-            near = frequency[begin[gene] : begin[gene + 1]]
-            dgamma[task, head] += dot(ds[0, 1:count], near)
-            add(gamma[head], ds[0, 1:count], dfrequency[begin[gene] : begin[gene + 1]])
-            _scale(root, ds)
-            set_product(o[:rows], ds[:, :count], k[:count])
-            _scatter(o, tokens, count, 0, head, dvalues)
-            set_product(o[:columns], ds[:count, :columns].T, q[:count])
-            _scatter(o, tokens, count, 1, head, dvalues)
+                for j in range(count):
+                    d[head, i, j] *= root
+        _mix(d, False, values, tokens, 1, count, dvalues, tokens, 0)
+        _mix(d, True, values, tokens, 0, count, dvalues, tokens, 1)
