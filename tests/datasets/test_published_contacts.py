@@ -18,6 +18,7 @@ from regulome.datasets import Batches, RegionBatches, open_dataset
 from regulome.datasets.build_published_contacts import prepare_published_contacts
 from regulome.datasets.promoter_windows import PromoterWindows
 from regulome.datasets.regions import RegionTable
+from regulome.datasets.views import choose_view
 from regulome.errors import InputError
 
 OPTIONS = {"window": WINDOW, "resolutions": WIDTHS, "marks": MARKS, "max_region": WINDOW}
@@ -135,6 +136,10 @@ def test_promoters_are_ordinary_windows(dataset, folder):
     assert np.array_equal(rows[np.array([[3], [0]]), np.array([2, 0]), slice(5, 9)], rows[:][[3, 0]][:, [2, 0], 5:9])
     (batch,) = Batches(dataset, batch_size=5, orient=True)
     assert np.array_equal(batch.inputs[1], rows[:][1][:, ::-1])
+    view = choose_view(dataset, ["C", "A"], window=200, bin=40)
+    (part,) = Batches(dataset, batch_size=5, view=view)
+    merged = rows[:][:, [2, 0], 5:15].reshape(5, 2, 5, 2).mean(3)
+    np.testing.assert_allclose(part.inputs, merged, rtol=1e-6)
     assert not rows[:][3, :, :2].any(), "two bins lie before the chromosome's start"
 
 

@@ -97,6 +97,8 @@ def _reads(
             raise InputError(
                 f"--{name} {number} is not positive", cure=f"give a positive number, or leave --{name} out"
             )
+    if seed < 0:
+        raise InputError(f"the seed {seed} is negative", cure="give 0 or more")
     source = ReadSource(path, regions.chromosomes, None, None)
     if source.sizes:
         regions.check_inside(source.sizes, file=path)
