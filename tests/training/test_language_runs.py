@@ -119,7 +119,7 @@ def test_the_end_of_training_is_told_as_perplexity(text, tmp_path, caplog):
         run = train("char-lstm", text, tmp_path / "run", set={**TINY, "training.epochs": 1}, device="cpu", ensemble=2)
     value = run.metrics()["perplexity"]["value"]
     assert f"test perplexity {value:.3f} (95 % interval " in caplog.text
-    assert f"{len(text)} blocks of 4,000 letters · train " in caplog.text
+    assert f"4,000 letters in {len(text)} blocks · train " in caplog.text
     assert "overlapping windows" not in caplog.text
     assert " perplexity 4." in caplog.text or " perplexity 3." in caplog.text
     assert len(run.models()) == 2

@@ -176,7 +176,7 @@ class _Language(Line):
             )
 
     def examples(self, info: RunInfo, dataset: Dataset) -> str:
-        return f"{len(dataset):,} {self.unit} of {int(dataset.regions['letters'].sum()):,} letters"
+        return f"{int(dataset.regions['letters'].sum()):,} letters in {len(dataset):,} {self.unit}"
 
     def epochs(self, recipe: Recipe, dataset: Dataset, batches: OrderedBatches) -> int:
         training = recipe.training
