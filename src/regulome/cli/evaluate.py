@@ -41,7 +41,10 @@ def show_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> None:
     names = list(
         dict.fromkeys(name for row in runs for name in row if isinstance(row[name], dict) and name not in _NESTED)
     )
-    rows = [["n", *(f"{row['n']:,}" for row in runs)]]
+    texts = all("letters" in row for row in runs)
+    rows = [["blocks" if texts else "n", *(f"{row['n']:,}" for row in runs)]]
+    if texts:
+        rows.append(["letters", *(f"{row['letters']:,}" for row in runs)])
     if any("features" in row for row in runs):
         rows.append(["features, of them scored", *(f"{row['features']:,}, {row['scorable']:,}" for row in runs)])
     # Means over outputs are called so; beside the mean stands the median where there is one.
