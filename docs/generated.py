@@ -15,6 +15,7 @@ VERBS = [
     ["recipes"],
     ["check"],
     ["simulate", "expression"],
+    ["simulate", "contacts"],
     ["simulate", "sequence"],
     ["simulate", "language"],
     ["prepare", "expression"],
