@@ -188,6 +188,13 @@ def test_a_wrong_file_of_depths_is_one_line(tmp_path, depth, message):
         prepare_published_contacts(write_table(tmp_path / "genes.csv", GENES), folder, tmp_path / "d", **OPTIONS)
 
 
+def test_weak_neighbours_are_left_out_and_said(folder, tmp_path, caplog):
+    table = write_table(tmp_path / "genes.csv", GENES)
+    made = prepare_published_contacts(table, folder, tmp_path / "d", **OPTIONS, threshold=2.0)
+    assert "left out 5 neighbours with a score of 2 or less" in caplog.text
+    assert RegionTable(made).frequency.tolist() == [2.5, 3.0, 7.0, 9.0]
+
+
 def test_cells_targets_and_no_contacts(folder, tmp_path):
     rows = [gene(i, "chr1", 1000, "+", eid=cell) for cell in ("E003", "E004") for i in range(3)]
     table = write_table(tmp_path / "genes.csv", rows)

@@ -70,6 +70,8 @@ def prepare_published_contacts(
     storage.check_target(out, overwrite=overwrite)
     examples, contacts, record = read_gene_table(table, sample, max_region=max_region, skip_invalid=skip_invalid)
     examples = examples.with_columns(start=pl.col("tss") - window // 2, end=pl.col("tss") - window // 2 + window)
+    if weak := contacts.filter(pl.col("score") <= threshold).height:
+        logger.warning("%s: left out %s neighbours with a score of %g or less", table, f"{weak:,}", threshold)
     contacts = rank_contacts(contacts, threshold=threshold, top=top)
     numbered = number_regions(examples, contacts)
     found = folder.find(numbered.regions)

@@ -15,7 +15,7 @@ import polars as pl
 from regulome import storage
 from regulome.errors import InputError
 from regulome.genome.genes import normalize_ids
-from regulome.genome.region_bins import Regions, bin_means
+from regulome.genome.region_bins import Regions
 from regulome.genome.text import BadRows, count_fields, read_fields, read_lines, settle_quotes
 from regulome.progress import progress
 
@@ -218,12 +218,12 @@ class DepthFolder:
             for i, file in enumerate(files):
                 if file is not None:
                     length = int(regions.lengths[i])
-                    one = Regions(("",), np.zeros(1, np.int32), np.zeros(1, np.int64), np.array([length]))
-                    depth = self._read(*file, length)
-                    sums = np.add.reduceat(depth, np.arange(0, length, fine), axis=1)
+                    sums = np.add.reduceat(self._read(*file, length), np.arange(0, length, fine), axis=1)
                     for width, signal in signals.items():
+                        begins = np.arange(0, length, width)
+                        totals = np.add.reduceat(sums, begins // fine, axis=1)
                         rows = slice(int(offsets[width][i]), int(offsets[width][i + 1]))
-                        signal[rows] = np.stack([bin_means(mark, one, fine, width) for mark in sums], axis=1)
+                        signal[rows] = (totals / np.minimum(width, length - begins)).T
                 advance(1)
 
     def _read(self, file: Path, before: int, length: int) -> npt.NDArray[np.float64]:
@@ -245,7 +245,7 @@ class DepthFolder:
             raise InputError(problem, file=file, cure="make it again as float32")
         if depth.min() < 0:
             raise InputError("has a depth below 0", file=file, cure="give depths, not their logarithms")
-        return np.pad(depth, ((0, 0), (before, 0)))
+        return np.pad(depth, ((0, 0), (before, 0))) if before else depth
 
 
 def tell_missing(
