@@ -128,7 +128,8 @@ def _client(cluster: str, processes: int, options: Mapping[str, Any], retries: i
             started = getattr(jobqueue, SYSTEMS[cluster])(**options)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"{cluster}: {error}", cure="say it under [cluster] in the TOML, or in ~/.config/dask/jobqueue.yaml"
+                f"{cluster}: {' '.join(str(error).split())}",
+                cure="say it under [cluster] in the TOML, or in ~/.config/dask/jobqueue.yaml",
             ) from None
         with started, dask.Client(started, set_as_default=False) as client:
             started.scale(jobs=processes)

@@ -6,7 +6,8 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -227,7 +228,7 @@ def _recipe(name: str, entry: ModelEntry, folder: Path) -> Recipe:
     if "training.seed" in settings:
         raise InputError(f"models.{name}: training.seed is what a grid varies", cure="say it as seeds")
     path = folder / entry.recipe
-    with blame(None, f"models.{name}"):
+    with _of(f"models.{name}"):
         recipe = load_recipe(path if path.is_file() else entry.recipe, settings)
     if recipe.line != "expression":
         raise InputError(
@@ -259,20 +260,26 @@ def _check_folds(
                 cure="give whole chromosomes to each part, or allow it with mixed_chromosomes = true",
             )
         for model, recipe in models.items():
-            with blame(dataset.path, f"fold {fold}, {model}"):
+            with blame(dataset.path), _of(f"fold {fold}, {model}"):
                 line_named(recipe.line, recipe.model.name).check(recipe, dataset, parts)
         found[cell, fold] = parts
     return found
 
 
+@contextmanager
+def _of(what: str) -> Iterator[None]:
+    """Say of what an error is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error.problem}", file=error.file, record=error.record, cure=error.cure) from None
+
+
 def _check_model(model: str, recipe: Recipe, cell: str, dataset: Dataset, sets: list[list[str]]) -> None:
     """Make the network once for each number of marks, with no memory, so that none fails hours later."""
     for marks in {len(marks): marks for marks in sets}.values():
-        try:
+        with _of(f"models.{model}, cell {cell}"):
             count_parameters(seeing(recipe, marks, dataset), dataset)
-        except InputError as error:
-            said = f"models.{model}, cell {cell}: {error.problem}"
-            raise InputError(said, file=error.file, record=error.record, cure=error.cure) from None
 
 
 def _as_name(part: str) -> str:

@@ -225,7 +225,9 @@ def check_grows(folder: Path, before: GridInfo, request: Mapping[str, Any]) -> N
         InputError: A dataset, a split, a recipe or a mark set differs, or a training is no longer there.
     """
     old, new = flat(before.request, " "), flat(json.loads(json.dumps(request)), " ")
-    differs = next((key for key, value in old.items() if key not in new or new[key] != value), None)
+    # What is gone comes first: it is the reason for much else that differs.
+    keys = sorted(old, key=lambda key: not key.startswith("trainings "))
+    differs = next((key for key in keys if key not in new or new[key] != old[key]), None)
     if differs is None:
         return
     kind, _, name = differs.partition(" ")
@@ -235,6 +237,10 @@ def check_grows(folder: Path, before: GridInfo, request: Mapping[str, Any]) -> N
         said = f"was begun with another dataset of the cell {name}"
     elif kind == "folds":
         said = f"was begun with another split: fold {name}"
+    elif kind == "marks":
+        said = f"was begun with other marks in the set {name}"
     else:
-        said = f"was begun with another {kind.removesuffix('s')} {name} ({old[differs]}, now {new.get(differs)})"
+        model, _, setting = name.partition(" ")
+        values = f"{setting.replace(' ', '.')} {old[differs]}, now {new.get(differs)}".strip()
+        said = f"was begun with another recipe of the model {model} ({values})"
     raise InputError(said, file=folder, cure="give the same, or start anew with --overwrite")
