@@ -43,6 +43,7 @@ FUNCTIONS = {
     report.command: "report.report",
     sample.command: "training.sample_text",
     search.command: "training.search",
+    simulate.contacts: "datasets.simulate_contacts",
     simulate.expression: "datasets.simulate_expression",
     simulate.language: "datasets.simulate_language",
     simulate.sequence: "datasets.simulate_sequence",

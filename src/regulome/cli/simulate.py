@@ -25,6 +25,19 @@ def expression(
 
 
 @app.command()
+def contacts(
+    out: Out,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 0,
+    size: Annotated[Literal["small", "medium"], typer.Option(help="About 1,000 or 5,000 genes.")] = "small",
+    overwrite: Overwrite = False,
+) -> None:
+    """Three cells with one genome, in which enhancers that touch promoters move expression from afar."""
+    from regulome.datasets import simulate_contacts
+
+    print(simulate_contacts(out, seed=seed, size=size, overwrite=overwrite))
+
+
+@app.command()
 def sequence(
     out: Out,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 0,

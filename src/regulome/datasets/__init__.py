@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy(
         "prepare_published": "published",
         "prepare_published_sequence": "published_sequence",
         "prepare_sequence": "build_sequence",
+        "simulate_contacts": "contacts_simulation",
         "simulate_expression": "simulation",
         "simulate_language": "language_simulation",
         "simulate_sequence": "sequence_simulation",

@@ -93,15 +93,34 @@ def make_world(n_coding: int, seed: int) -> World:
         seed: The same seed gives the same world.
     """
     rng = np.random.default_rng([seed, 0])
+    sizes, genes = lay_out(rng, n_coding, PITCH, _JITTER)
+    amounts = rng.standard_normal((genes.height, len(MARKS)))
+    score = amounts @ np.array([mark.effect for mark in MARKS])
+    expression = rpkm(score + rng.normal(0.0, NOISE, genes.height))
+    return World(sizes, genes, amounts, score, expression)
+
+
+def lay_out(rng: np.random.Generator, n_coding: int, pitch: int, jitter: int) -> tuple[dict[str, int], pl.DataFrame]:
+    """Draw chromosomes, and genes in a row on each.
+
+    Args:
+        rng: The generator.
+        n_coding: Protein-coding genes; about a seventh as many non-coding ones come on top.
+        pitch: Bases from one start site to the next, on average; as many lie before the first and behind the last.
+        jitter: Bases that a start site lies off its place, at most.
+
+    Returns:
+        Chromosome to its length, and the genes, see :class:`World`.
+    """
     n = n_coding + n_coding * 3 // 20
     shares = _CHROMOSOME_SHARES / _CHROMOSOME_SHARES.sum()
     borders: Integers = np.round(np.concatenate([[0.0], shares.cumsum()]) * n).astype(np.int64)
     per_chromosome = borders[1:] - borders[:-1]
     names = [f"chr{i + 1}" for i in range(len(per_chromosome))]
-    ends = (per_chromosome + 1) * PITCH + rng.integers(0, 5_000, len(names))
+    ends = (per_chromosome + 1) * pitch + rng.integers(0, 5_000, len(names))
     code = np.repeat(np.arange(len(names)), per_chromosome)
     slot = np.arange(n) - np.repeat(per_chromosome.cumsum() - per_chromosome, per_chromosome)
-    tss = (slot + 1) * PITCH + rng.integers(-_JITTER, _JITTER + 1, n)
+    tss = (slot + 1) * pitch + rng.integers(-jitter, jitter + 1, n)
     plus = rng.random(n) < 0.5
     length = rng.integers(*_GENE_LENGTH, n)
     coding = np.zeros(n, dtype=bool)
@@ -121,10 +140,7 @@ def make_world(n_coding: int, seed: int) -> World:
         strand=pl.when("plus").then(pl.lit("+")).otherwise(pl.lit("-")),
         tss=pl.Series(tss),
     )
-    amounts = rng.standard_normal((n, len(MARKS)))
-    score = amounts @ np.array([mark.effect for mark in MARKS])
-    expression = rpkm(score + rng.normal(0.0, NOISE, n))
-    return World(dict(zip(names, ends.tolist(), strict=True)), genes, amounts, score, expression)
+    return dict(zip(names, ends.tolist(), strict=True)), genes
 
 
 def rpkm(activity: Floats) -> Floats:
@@ -161,7 +177,7 @@ def make_reads(world: World, index: int, seed: int) -> Reads:
     """
     rng = np.random.default_rng([seed, 1, index])
     mark, sizes = MARKS[index], np.array(list(world.sizes.values()))
-    background_code, background = _background(rng, sizes)
+    background_code, background = background_reads(rng, sizes, BACKGROUND)
     expected = mark.reads * np.exp(mark.spread * world.amounts[:, index])
     n_reads = rng.poisson(np.minimum(expected, 12 * mark.reads))
     gene = np.repeat(np.arange(len(n_reads)), n_reads)
@@ -177,13 +193,22 @@ def make_reads(world: World, index: int, seed: int) -> Reads:
     return Reads(codes, start, rng.random(len(start)) < 0.5, _in_domain(world, mark, codes, start))
 
 
-def _background(rng: np.random.Generator, sizes: Integers) -> tuple[Integers, Integers]:
-    """Draw reads everywhere, with a rate that differs from block to block as copy number and mappability do."""
+def background_reads(rng: np.random.Generator, sizes: Integers, rate: float) -> tuple[Integers, Integers]:
+    """Draw reads everywhere, with a rate that differs from block to block as copy number and mappability do.
+
+    Args:
+        rng: The generator.
+        sizes: Lengths of the chromosomes.
+        rate: Reads per base, on average.
+
+    Returns:
+        Chromosome and middle of each read.
+    """
     blocks = -(-sizes // _BLOCK)
     code = np.repeat(np.arange(len(sizes)), blocks)
     first = (np.arange(blocks.sum()) - np.repeat(blocks.cumsum() - blocks, blocks)) * _BLOCK
     width = np.minimum(first + _BLOCK, sizes[code]) - first
-    n_reads = rng.poisson(BACKGROUND * width * rng.gamma(12.0, 1 / 12.0, len(code)))
+    n_reads = rng.poisson(rate * width * rng.gamma(12.0, 1 / 12.0, len(code)))
     which = np.repeat(np.arange(len(code)), n_reads)
     return code[which], first[which] + (rng.random(len(which)) * width[which]).astype(np.int64)
 
