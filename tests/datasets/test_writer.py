@@ -136,7 +136,7 @@ def test_tables_that_cannot_be(tmp_path, regions, match):
 
 
 def test_an_unlabelled_dataset(tmp_path):
-    with write_dataset(tmp_path / "d", line="language", task="unlabelled", regions=table(2)) as out:
+    with write_dataset(tmp_path / "d", line="other", task="unlabelled", regions=table(2)) as out:
         out.add_input("letters", axes=["base"], shape=(50,), dtype="uint8")[:] = 3
         out.add_input("starts", axes=["example"], shape=(2,), dtype="int64")
     dataset = open_dataset(tmp_path / "d", verify=True)
