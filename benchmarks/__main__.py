@@ -27,6 +27,7 @@ CASES = {
     "deepsea-memory": "deepsea_memory",
     "saturation-mutagenesis": "saturation_mutagenesis",
     "variants": "variants",
+    "perturbation": "perturbation",
     "sequence-train": "sequence_train",
     "multilabel-metrics": "multilabel_metrics",
     "language-train": "language_train",
