@@ -56,8 +56,8 @@ def test_the_published_protocols_of_chromexpress():
 
 
 def test_names_are_a_list_or_joined_by_commas():
-    for given in (["H3K4me3", "H3K27ac"], "H3K4me3, H3K27ac"):
-        assert load_recipe("deepchrome", {"input.marks": given}).input.marks == ["H3K4me3", "H3K27ac"]
+    for names in (["H3K4me3", "H3K27ac"], "H3K4me3, H3K27ac"):
+        assert load_recipe("deepchrome", {"input.marks": names}).input.marks == ["H3K4me3", "H3K27ac"]
     assert load_recipe("deepchrome", ["input.marks=H3K4me3"]).input.marks == ["H3K4me3"]
     with pytest.raises(InputError, match=r"input\.marks"):
         load_recipe("deepchrome", {"input.marks": 5})
