@@ -27,7 +27,7 @@ class JointLSTM(nn.Module):
     """
 
     #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
-    mainly_recurrent = True
+    own_threads = True
 
     def __init__(self, marks: int, bins: int, *, task: Task, hidden: int, attention: bool) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class MarkLSTMs(nn.Module):
     """
 
     #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
-    mainly_recurrent = True
+    own_threads = True
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class CharNetwork(nn.Module):
     """
 
     #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
-    mainly_recurrent = True
+    own_threads = True
 
     def __init__(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from regulome.errors import InputError
+from regulome.models.batch_parts import Part, in_parts
 from regulome.models.chromoformer_attention import (
     BinLayer,
     RegulationLayer,
@@ -138,6 +140,10 @@ class Regulation(_Transformer):
         return maps
 
 
+# Genes of a part of a batch: with fewer, products of matrices are slower.
+_GENES = 64
+
+
 @register("chromoformer", title="Chromoformer", paper=PAPER, inputs="regions")
 class Chromoformer(nn.Module):
     """Histone marks at the promoter and at the regions that touch it in 3D, at several resolutions (Lee et al. 2022).
@@ -165,6 +171,8 @@ class Chromoformer(nn.Module):
     Raises:
         InputError: A value is out of range.
     """
+
+    own_threads = True
 
     def __init__(
         self,
@@ -216,11 +224,34 @@ class Chromoformer(nn.Module):
     def forward(self, x: RegionBatch) -> Tensor:
         """Map B genes to the logit of "high" (published: softmax, whose odds these are), or the value, [B, 1]."""
         self._check(x)
-        near = neighbourhood(x.gene, x.frequency, len(x))
+        resolutions = range(len(self.resolutions))
+        if x.first.device.type != "cpu" or torch.is_autocast_enabled("cpu") or any(v.requires_grad for v in x.features):
+            near = neighbourhood(x.gene, x.frequency, len(x))
+            return self._answer([self._promoters(x, near, number) for number in resolutions])
+        size = -(-len(x) // max(1, len(x) // _GENES))
         parts = []
-        for number, resolution in enumerate(self.resolutions):
-            tokens = self._tokens(x, number)
-            parts.append(self.regulation[str(resolution)](tokens, near) + tokens[: len(x)])
+        for begin in range(0, len(x), size):
+            some = x.part(begin, min(begin + size, len(x))) if size < len(x) else x
+            near = neighbourhood(some.gene, some.frequency, len(some))
+            # The finest bins first: they take longest.
+            for number in sorted(resolutions, key=self.resolutions.__getitem__):
+                parts.append(Part(partial(self._promoters, some, near, number), self._modules_of(number)))
+        answers = in_parts(parts)
+        order = sorted(resolutions, key=self.resolutions.__getitem__)
+        found = {n: torch.cat(answers[place :: len(order)]) for place, n in enumerate(order)}
+        return self._answer([found[number] for number in resolutions])
+
+    def _modules_of(self, number: int) -> list[nn.Module]:
+        name = str(self.resolutions[number])
+        return [part[name] for part in (self.embed, self.pairwise_interaction, self.regulation)]
+
+    def _promoters(self, x: RegionBatch, near: Neighbourhood, number: int) -> Tensor:
+        """Return the promoters' tokens at one resolution, before and after the regulation added, [B, width]."""
+        tokens = self._tokens(x, number)
+        answer: Tensor = self.regulation[str(self.resolutions[number])](tokens, near) + tokens[: len(x)]
+        return answer
+
+    def _answer(self, parts: list[Tensor]) -> Tensor:
         answer: Tensor = self.fc_head(torch.cat(parts, 1))
         return answer[:, 1:] - answer[:, :1] if answer.shape[1] == 2 else answer
 

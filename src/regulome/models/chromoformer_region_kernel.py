@@ -212,9 +212,9 @@ def attend_back(
             token = tokens[i]
             for head in range(heads):
                 for c in range(channels):
-                    grad, open = grads[token, 0, head, c], gate[i, 0, head, c]
-                    dvalues[token, 3, head, c] = grad * out[token, 0, head, c] * (one - open)
-                    dseen[i, 0, head, c] = grad * open
+                    grad, passed = grads[token, 0, head, c], gate[i, 0, head, c]
+                    dvalues[token, 3, head, c] = grad * out[token, 0, head, c] * (one - passed)
+                    dseen[i, 0, head, c] = grad * passed
         _mix(w, True, dseen, own, 0, count, dvalues, tokens, 2)
         _pairs(dseen, own, 0, values, tokens, 2, count, d)
         if len(dweights):

@@ -114,7 +114,7 @@ class MeanOfStates(nn.Module):
     #: What an unknown letter is in all four channels.
     unknown: ClassVar[float] = 0.0
     #: Most of its work is in the recurrence; see :func:`regulome.models.recurrent.threads_for`.
-    mainly_recurrent = True
+    own_threads = True
 
     def __init__(self, inputs: int, targets: int, *, hidden: int, dropout: float) -> None:
         super().__init__()

@@ -102,9 +102,9 @@ def all_threads() -> Iterator[None]:
 
 
 def threads_for(network: nn.Module) -> AbstractContextManager[None]:
-    """Give the block in which ``network`` is best trained on a CPU: :func:`all_threads` if it is mainly recurrent."""
-    recurrent = any(getattr(module, "mainly_recurrent", False) for module in network.modules())
-    return all_threads() if recurrent else nullcontext()
+    """Give the block in which ``network`` is best trained on a CPU: :func:`all_threads` if it has ``own_threads``."""
+    own = any(getattr(module, "own_threads", False) for module in network.modules())
+    return all_threads() if own else nullcontext()
 
 
 class _Tape:
@@ -219,6 +219,27 @@ def share_out(work: Callable[[int], None], tasks: int, steps: int) -> None:
     finally:
         for future in waiting:
             future.result()
+
+
+def side_by_side(work: Callable[[int], None], tasks: int) -> None:
+    """Call ``work`` with each task's number, on all threads; each task has one for all that it does, torch included."""
+    global _lanes
+    with all_threads():
+        before, _lanes = _lanes or 1, 1
+        numbers = itertools.count()
+
+        def lane() -> None:
+            while (task := next(numbers)) < tasks:
+                work(task)
+
+        others = min(before, tasks) - 1
+        waiting = [_threads(os.getpid(), others).submit(lane) for _ in range(others)]
+        try:
+            lane()
+        finally:
+            for future in waiting:
+                future.result()
+            _lanes = before
 
 
 @functools.cache

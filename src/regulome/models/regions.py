@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from regulome.errors import InputError
 
@@ -61,6 +61,18 @@ class RegionBatch:
     def shape(self) -> tuple[int]:
         """(number of genes,)."""
         return (len(self),)
+
+    def part(self, begin: int, end: int) -> RegionBatch:
+        """Return the genes from ``begin`` to ``end`` - 1."""
+        genes = len(self)
+        near = slice(*torch.searchsorted(self.gene, torch.tensor([begin, end], device=self.gene.device)).tolist())
+        runs = slice(begin, end), slice(genes + near.start, genes + near.stop)
+        features = []
+        for rows, bins in zip(self.features, self.bins, strict=True):
+            ends = nn.functional.pad(bins.cumsum(0), (1, 0))
+            features.append(torch.cat([rows[ends[run.start] : ends[run.stop]] for run in runs]))
+        first, bins = (torch.cat([value[:, run] for run in runs], 1) for value in (self.first, self.bins))
+        return RegionBatch(tuple(features), first, bins, self.gene[near] - begin, self.frequency[near])
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> RegionBatch:
         """Return the batch on another device."""
