@@ -117,7 +117,7 @@ def test_a_finished_grid_is_kept_and_grows(found, request_, tmp_path, caplog):
     old = grown.results.filter(pl.col("model") != "svm")
     assert_frame_equal(old, found.results, check_row_order=False)
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    other = {**MODELS, "deepchrome": {"set": {**SMALL, "training.epochs": 2}}}
+    other = {**more["models"], "deepchrome": {"set": {**SMALL, "training.epochs": 2}}}
     for asked, said in (
         ({**more, "models": other}, r"another recipe of the model deepchrome \(training\.epochs 1, now 2\)"),
         (request_, "the training x/svm/A/fold-1-of-3-seed-0, which is no longer asked for"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,19 +39,19 @@ def score_map_figure(summary: pl.DataFrame, metric: str) -> Figure:
         1.5 + 0.3 * len(sets) + 0.5 * wide,
     )
     figure, (line,) = panels(1, len(shown), size, sharey=True)
+    # One colour is one score in all panels.
+    known = summary["mean"].drop_nulls().to_list()
+    limits = (min(known), max(known)) if known else None
     for axes, panel in zip(line, shown, strict=True):
         found = np.full((len(sets), len(columns)), np.nan)
         for row in summary.iter_rows(named=True):
             if one or row["model"] == panel:
                 found[sets.index(row["marks"]), columns.index(row["model" if one else "cell"])] = row["mean"]
-        number_cells(figure, axes, found, title, metric in LESS_IS_BETTER)
+        number_cells(figure, axes, found, title, metric in LESS_IS_BETTER, limits)
         axes.set_title(cells[0] if one else panel)
         axes.set_yticks(range(len(sets)), sets)
-        axes.set_xticks(range(len(columns)), columns)
-        if wide:
-            axes.tick_params("x", rotation=25)
-            for label in axes.get_xticklabels():
-                label.set_ha("right")
+        turned: Any = {"rotation": 25, "ha": "right"} if wide else {}
+        axes.set_xticks(range(len(columns)), columns, **turned)
     return figure
 
 
@@ -105,16 +106,18 @@ def model_figure(scores: pl.DataFrame, pairs: Sequence[tuple[str, str]], metric:
         metric: The metric.
     """
     figure, (line,) = panels(1, max(1, len(pairs)), (1.9 + 3.3 * max(1, len(pairs)), 3.6))
-    drawn = pl.any_horizontal(pl.all_horizontal(pl.col(pair).is_not_null()) for pair in pairs)
-    sets = (scores.filter(drawn) if pairs else scores)["marks"].unique(maintain_order=True).to_list()
-    colored = {name: RUNS[place] for place, name in enumerate(sets)} if len(sets) <= _COLORS else {}
+    shown = [scores.filter(*(pl.col(model).is_not_null() for model in pair)) for pair in pairs]
+    groups = {
+        by: list(dict.fromkeys(name for table in shown for name in table[by])) for by in ("marks", "cell", "fold")
+    }
+    by = next((by for by, names in groups.items() if 1 < len(names) <= _COLORS), "marks")
+    colored = {name: RUNS[place] for place, name in enumerate(groups[by])} if len(groups[by]) <= _COLORS else {}
     if not pairs:
         note(line[0], "there is one model only")
     title = metric_title(metric)
-    for axes, (first, second) in zip(line, pairs, strict=False):
-        known = scores.filter(pl.col(first).is_not_null(), pl.col(second).is_not_null())
-        for name in sets if colored else [""]:
-            here = known.filter(pl.col("marks") == name) if colored else known
+    for axes, (first, second), known in zip(line, pairs, shown, strict=False):
+        for name in colored or [""]:
+            here = known.filter(pl.col(by) == name) if colored else known
             axes.plot(
                 *(here[first].to_numpy(), here[second].to_numpy(), "o"),
                 color=colored.get(name, _OTHER),
@@ -135,6 +138,6 @@ def model_figure(scores: pl.DataFrame, pairs: Sequence[tuple[str, str]], metric:
             gains = -gains
         axes.set_title(f"{second} better in {int((gains > 0).sum())} of {len(gains)}")
         grid(axes)
-    if colored and len(sets) > 1 and pairs:
-        line[-1].legend(title="marks", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if len(colored) > 1:
+        line[-1].legend(title=by, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -136,7 +136,14 @@ def _group(combinations: Sequence[tuple[Any, ...]]) -> list[int]:
     return [place for place, (before, after) in enumerate(pairwise(combinations), 1) if before[0] != after[0]]
 
 
-def number_cells(figure: Figure, axes: Axes, found: Any, title: str, less_is_better: bool) -> None:
+def number_cells(
+    figure: Figure,
+    axes: Axes,
+    found: Any,
+    title: str,
+    less_is_better: bool,
+    limits: tuple[float, float] | None = None,
+) -> None:
     """Draw scores [row, column] as cells with their numbers, the brighter the better; those that are NaN are empty."""
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -145,7 +152,8 @@ def number_cells(figure: Figure, axes: Axes, found: Any, title: str, less_is_bet
         note(axes, "there is no score")
         return
     name = f"{SEQUENTIAL}_r" if less_is_better else SEQUENTIAL
-    image = axes.imshow(found, cmap=name, aspect="auto", interpolation="nearest")
+    low, high = limits or (None, None)
+    image = axes.imshow(found, cmap=name, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
     for (i, j), value in np.ndenumerate(found):
         if not math.isnan(value):
             red, green, blue, _ = mpl.colormaps[name](image.norm(value))
