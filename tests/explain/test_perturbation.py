@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.explain.sequence_run import sequence_run
 
+from regulome.cli.app import run as run_command
 from regulome.datasets import Dataset
 from regulome.errors import InputError
 from regulome.explain import open_perturbation, perturb
@@ -246,3 +247,25 @@ def test_runs_on_dna_and_unlike_runs_are_refused(linear: Run, dataset: Dataset, 
     )  # fmt: skip
     with pytest.raises(InputError, match="sees other marks or another window"):
         perturb([linear, other], tmp_path / "x")
+
+
+def test_the_verb_leaves_tables_and_figures(linear: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loci = tmp_path / "loci.bed"
+    loci.write_text("chr1\t6000\t6100\nchr1\t66000\t66300\n")
+    words = ["perturb", str(linear.path), "--out", str(tmp_path / "p"), "--marks", "up,down", "--region", "distal"]
+    assert run_command([*words, "--factors", "0.5,0", "--loci", str(loci), "--draws", "20", "--limit", "20"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "p")
+    found = open_perturbation(tmp_path / "p")
+    assert {path.name for path in found.path.iterdir()} == {
+        "perturbation.json", "effects.parquet", "profile.tsv", "top.tsv", "enrichment.tsv", "figures"
+    }  # fmt: skip
+    names = ("change-by-factor", "effect-by-distance", "enrichment")
+    drawn = {path.name: path.read_text("utf-8") for path in (found.path / "figures").glob("*.svg")}
+    assert set(drawn) == {f"{name}.svg" for name in names}
+    assert "High genes: chunks of 100 bp removed" in drawn["effect-by-distance.svg"]
+    assert "p, what is left of the signal" in drawn["change-by-factor.svg"]
+    enrichment = found.enrichment()
+    assert enrichment is not None
+    assert enrichment["mark"].to_list() == ["up", "down"]
+    assert run_command(words) == 2
+    assert "exists already" in capsys.readouterr().err
