@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from regulome import explain
 from regulome.cli.variants import command
 from regulome.datasets import open_dataset, prepare_expression, write_dataset
 from regulome.datasets import simulated_sequence_files as files
@@ -307,6 +308,25 @@ def test_what_cannot_be_is_told_in_a_line(world, tmp_path):
         command(folder, folder, folder, folder, marks="A=B")
     with pytest.raises(InputError, match="do not go with --expression"):
         command(folder, folder, folder, folder, expression=folder, shifts="0,1")
+
+
+def test_the_verb_hands_everything_on(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(
+        explain,
+        "expression_effects",
+        lambda *given, **settings: seen.append((given, settings)) or SimpleNamespace(out=given[4]),
+        raising=False,
+    )
+    run, vcf, genome, out, genes = (tmp_path / name for name in ("run", "v.vcf", "g.fa", "o.tsv", "genes"))
+    settings = {"dataset": tmp_path, "genes": vcf, "floor": 1.0, "pseudo": 0.1, "max_ratio": 5.0, "batch_size": 7}
+    command(run, vcf, genome, out, expression=genes, marks="H3K4me3=A, DNase=B*", features="x,y", **settings)
+    (given, told), *_ = seen
+    assert given == (run, genes, vcf, genome, out)
+    assert told["marks"] == {"H3K4me3": "A", "DNase": "B*"}
+    assert told["features"] == ["x", "y"]
+    assert {name: told[name] for name in settings} == settings
+    assert capsys.readouterr().out == f"{out}\n"
 
 
 class Scanner(nn.Module):
