@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from regulome.datasets.dataset import UNKNOWN_CHROMOSOME, Dataset
+from regulome.genome.bytestream import open_bytes
 from regulome.genome.chromosomes import Names, aliases, none_shared
-from regulome.genome.file_kinds import find_kind
 from regulome.genome.rows import Rows
 from regulome.genome.vcf import read_variants
 
@@ -73,8 +73,7 @@ def read_loci(path: str | os.PathLike[str], dataset: Dataset, *, skip_invalid: b
     """
     wanted = [name for name in dataset.regions["chrom"].unique(maintain_order=True) if name != UNKNOWN_CHROMOSOME]
     names = Names(wanted, file=path)
-    is_vcf = find_kind(Path(path)) == "variants"
-    parts = _variants(path, names, skip_invalid) if is_vcf else _rows(path, names, skip_invalid)
+    parts = _variants(path, names, skip_invalid) if _is_vcf(path) else _rows(path, names, skip_invalid)
     codes, starts, ends = (np.concatenate(column) for column in zip(*parts, strict=True))
     if not names.found:
         raise none_shared(wanted, names.present, path)
@@ -88,6 +87,13 @@ def read_loci(path: str | os.PathLike[str], dataset: Dataset, *, skip_invalid: b
         {name: np.sort(ends[mask]) for name, mask in kept},
         {"path": str(Path(path).resolve()), "on_chromosomes": inside},
     )
+
+
+def _is_vcf(path: str | os.PathLike[str]) -> bool:
+    head = bytearray(12)
+    with open_bytes(path) as stream:
+        stream.readinto(memoryview(head))
+    return bytes(head) == b"##fileformat" or head[:3] == b"BCF"
 
 
 def _rows(path: str | os.PathLike[str], names: Names, skip_invalid: bool) -> list[tuple[Any, Any, Any]]:
