@@ -1,5 +1,6 @@
 """Where jobs are handed out: this process, this machine, a Dask scheduler, a batch system."""
 
+import gc
 import logging
 import os
 import sys
@@ -77,7 +78,11 @@ def test_what_is_no_longer_wanted_ends(scheduler, tmp_path):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
-def test_a_batch_system_that_lacks_its_options(monkeypatch, tmp_path):
+# What dask-jobqueue could not make complains when it is thrown away.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_batch_system_that_lacks_its_options():
     pytest.importorskip("dask_jobqueue")
     with pytest.raises(InputError, match=r"slurm: .*cores.*\[cluster\] in the TOML"):
         list(hand_out(do, [("value", 1)], cluster="slurm"))
+    gc.collect()
