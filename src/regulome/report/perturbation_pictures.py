@@ -60,7 +60,8 @@ def _figures(found: Perturbation) -> dict[str, Figure]:
     probability = info["task"] == "classification"
     unit = f"mean change of the predicted {'probability' if probability else 'expression'}"
     distal = info["region"] == "pcre"
-    subject = {"promoter": "promoter", "distal": "2-kb chunks", "pcre": "pCREs"}.get(info["region"], info["region"])
+    distal_subject = "pCREs" if info["action"] == "cut" else "signal of pCREs"
+    subject = {"promoter": "promoter", "pcre": distal_subject}.get(info["region"], info["region"])
     if info["region"] == "distal":
         subject = f"chunks of {(profile['to'] - profile['from']).to_numpy().max():,.0f} bp"
     figures = {}

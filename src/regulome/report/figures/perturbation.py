@@ -54,12 +54,12 @@ def distance_figure(
         classes: Places are classes of distance: they stand side by side under their names.
     """
     figure, axes = _grouped(groups, unit)
-    order = profile["place"].unique(maintain_order=True).to_list()
+    order, marks = profile["place"].unique(maintain_order=True).to_list(), profile["mark"].n_unique()
     for group, here in zip(groups, axes, strict=True):
         for number, (mark, rows) in enumerate(_by_mark(profile, group)):
             if classes:
                 x = np.array([order.index(place) for place in rows["place"]], float)
-                _line(here, number, x + 0.06 * (number - 1), rows, mark, dots=True)
+                _line(here, number, x + 0.07 * (number - (marks - 1) / 2), rows, mark, dots=True)
                 continue
             rows = rows.sort("distance")
             # No line leads over what was not perturbed.
