@@ -20,6 +20,8 @@ CASES = {
     "bigwig-vs-pybigwig": "bigwig_vs_pybigwig",
     "attentivechrome-train": "attentivechrome_train",
     "attentivechrome-throughput": "attentivechrome_throughput",
+    "chromoformer-train": "chromoformer_train",
+    "chromoformer-predict": "chromoformer_predict",
     "dataset-loader": "dataset_loader",
     "published-csv": "published_csv",
     "onehot-vs-pyfaidx": "onehot_vs_pyfaidx",
