@@ -80,12 +80,12 @@ class BinAttention(nn.Module):
 
     def _matrices(self) -> tuple[Tensor, Tensor, Tensor]:
         """W_q [inner, width]; W_k and W_v [head, channel, width]."""
-        inner = self.heads * self.channels
         if hasattr(self, "att"):
-            query, key, value = self.att.weight.split(inner)
+            query, key, value = self.att.weight.chunk(3)
         else:
-            query, (key, value) = self.p_att.weight, self.c_att.weight.split(inner)
-        return query, *(weight.view(self.heads, self.channels, -1) for weight in (key, value))
+            query, (key, value) = self.p_att.weight, self.c_att.weight.chunk(2)
+        shape = self.heads, self.channels, -1
+        return query, key.view(shape), value.view(shape)
 
     def scores(self, x: Tensor, projection: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Project the queries of tokens back onto what makes a key.

@@ -30,7 +30,7 @@ class Bins(NamedTuple):
     rows: Tensor
     begin: Tensor
     slot: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     codes: Tensor
     low: int
 
@@ -157,8 +157,8 @@ class _Look(torch.autograd.Function):
         return weights, marks
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         rows, begin, slot, count, unit, weights = ctx.saved_tensors
         dscores, dmarks = grads[0].clone(memory_format=torch.contiguous_format), grads[1].contiguous()
@@ -187,8 +187,8 @@ class _Attend(torch.autograd.Function):
         return out, weights
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         values, begin, frequency, gamma, weights, out = ctx.saved_tensors
         genes = len(begin) - 1
