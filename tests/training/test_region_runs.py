@@ -55,7 +55,7 @@ def test_a_run_is_opened_with_all_that_it_saw(contacts, run):
 
 def test_a_part_of_a_dataset_is_seen_again_by_name(contacts, tmp_path):
     seen = {"input.marks": ["B", "A"], "input.resolutions": [100], "input.window": 400, "input.pcres": 2}
-    settings = TINY | seen | {"training.epochs": 1}
+    settings = TINY | seen | {"training.epochs": 1, "training.precision": "bf16-mixed"}
     some = train("chromoformer", contacts, tmp_path / "some", **SPLIT, device="cpu", set=settings)
     assert (some.info.marks, some.info.resolutions, some.info.bins, some.info.pcres) == (["B", "A"], [100], 4, 2)
     (model,) = open_run(some.path).models()

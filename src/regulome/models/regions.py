@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from regulome.errors import InputError
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: for mixed precision Lightning makes a copy and sets its fields.
+@dataclass(eq=False)
 class RegionBatch:
     """A batch of genes: the promoter of each and the pCREs (distal regions) that touch it, nothing padded.
 
