@@ -9,6 +9,8 @@ from regulome.catalog import predict
 from regulome.datasets import RegionBatches
 from regulome.errors import InputError
 from regulome.explain import explain
+from regulome.models.registry import inputs_of
+from regulome.recipes import list_recipes
 from regulome.training import compare, evaluate, open_run, prediction_table, train
 from regulome.training import fit as fit_module
 
@@ -118,3 +120,10 @@ def test_refused_before_any_work(contacts, run, world, tmp_path):
     with pytest.raises(InputError, match="reads distal regions too"):
         explain("gradient", run, out=tmp_path / "maps", device="cpu")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [r.name for r in list_recipes() if inputs_of(r.model.name) == "regions"])
+def test_every_recipe_trains(name, contacts, tmp_path):
+    run = train(name, contacts, tmp_path / "run", **SPLIT, device="cpu", set=TINY | {"training.epochs": 1})
+    assert run.info.recipe == name
+    assert run.metrics()["n"] == (run.splits["split"] == "test").sum()

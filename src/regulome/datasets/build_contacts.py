@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,8 @@ def prepare_contacts(
         "skip_invalid": skip_invalid,
         "overwrite": overwrite,
     }
+    if not math.isfinite(threshold):
+        raise InputError(f"a threshold of {threshold}", cure="give --threshold a number")
     if top < 0:
         raise InputError(f"{top} pCREs of a gene", cure="give --top 0 or more")
     if published is not None:
@@ -168,6 +170,7 @@ def prepare_contacts(
         sums = [hasher.submit(storage.source, file) for file in named]
         try:
             records = _fill(writer, numbered, files, found_kinds, options, window, max_region, widths)
+            _check_chromosomes(numbered, annotation.table["chrom"].unique().to_list(), records, contacts)
         except BaseException:
             hasher.shutdown(wait=False, cancel_futures=True)
             raise
@@ -215,6 +218,14 @@ def _contacts(
             file=contacts,
             cure="use genes and contacts of the same genome assembly",
         )
+    if longer := found["n_longer_than_max_region"]:
+        logger.info("%s: left out %s fragments of more than %s bases", contacts, f"{longer:,}", f"{max_region:,}")
+    if near.is_empty():
+        raise InputError(
+            f"no gene has a contact with a score above {threshold:g} and at most {max_region:,} bases",
+            file=contacts,
+            cure="give a lower --threshold, a larger --max-region, or leave --contacts out",
+        )
     ranked = rank_contacts(near, threshold=threshold, top=top)
     some = ranked["example"].n_unique()
     logger.info(
@@ -246,3 +257,24 @@ def _fill(
             signal[:, place] = bin_means(sums, regions, fine, width)
         records.append(record)
     return records
+
+
+def _check_chromosomes(
+    numbered: Numbered, annotated: Collection[str], records: Sequence[Mapping[str, Any]], contacts: Path_ | None
+) -> None:
+    """Refuse contacts with a chromosome that neither the genes nor any signal file has.
+
+    Raises:
+        InputError: There are some.
+    """
+    regions, touched = numbered.regions, numbered.contact[:, 1]
+    for code, name in enumerate(regions.chromosomes):
+        if name in annotated or not all(name in record["missing_chromosomes"] for record in records):
+            continue
+        n, first = int((regions.codes[touched] == code).sum()), int(np.flatnonzero(regions.codes == code)[0])
+        raise InputError(
+            f"{n:,} contacts are with the unknown chromosome {name}, the first with "
+            f"{name}:{regions.starts[first]}-{regions.ends[first]}; neither the genes nor a signal file have it",
+            file=contacts,
+            cure="use files of one assembly, or take these lines out",
+        )

@@ -52,6 +52,12 @@ def read_truth(path: str | PathLike[str]) -> Truth:
         raise InputError("no such file", file=path, cure="name the truth.json that regulome simulate left")
     try:
         content = json.loads(path.read_text())
+        if "bin" not in content and "n_enhancers" in content:
+            raise InputError(
+                "is the truth of a world with contacts, which attributions to bins cannot be scored against",
+                file=path,
+                cure="leave it out, and give truth_enhancers.bed to regulome perturb --loci",
+            )
         size, window = float(content["bin"]), float(content["window"])
         rules = tuple(
             Rule(

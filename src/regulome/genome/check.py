@@ -42,7 +42,8 @@ def check_files(
 
     Args:
         paths: GTF, BED or TSV of start sites, expression table, tagAlign, BED, BAM, narrowPeak, broadPeak, bigWig,
-            bedGraph, chrom.sizes, FASTA, 2bit, VCF, tables of features, in any mix; ``MARK=FILE`` names a mark.
+            bedGraph, contacts, chrom.sizes, FASTA, 2bit, VCF, tables of features, in any mix; ``MARK=FILE`` names a
+            mark.
         sample: The sample of the expression table; None looks at all of them.
         kinds: File (as named in ``paths``, without the mark) to what it is, where the caller knows it.
 
@@ -186,7 +187,7 @@ def _unknown(files: list[Inspected]) -> list[Finding]:
         return []
     found = []
     for file in files:
-        if file is genes or file.kind not in _SIGNALS or not file.chromosomes:
+        if file is genes or file.kind not in (*_SIGNALS, "contacts") or not file.chromosomes:
             continue
         names = Names(genes.chromosomes, file=file.name)
         try:

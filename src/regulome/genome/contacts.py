@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,8 @@ def _layout(lines: pl.DataFrame, path: str | os.PathLike[str]) -> _Layout:
     separator = next((s for s in "\t,;" if s in first), " ")
     cells = [cell.strip(' "') for cell in (first.split() if separator == " " else first.split(separator))]
     width = len(cells)
-    header = width > 2 and not (cells[1].isdigit() and cells[2].isdigit())
+    # A header has no numbers: a first row that is wrong must not pass for one.
+    header = width > 2 and not any(re.search(_NUMBER, cell) for cell in cells)
     lower = [cell.lower().removeprefix("#") for cell in cells]
     if header and set(COLUMNS) <= set(lower):
         return _Layout(separator, width, tuple(lower.index(name) for name in COLUMNS), header)

@@ -15,13 +15,14 @@ from regulome.genome.twobit import is_two_bit
 
 Kind = Literal[
     "genes", "expression", "reads", "alignments", "bigWig", "bedGraph", "peaks", "sizes", "FASTA", "2bit", "variants",
-    "features",
+    "features", "contacts",
 ]  # fmt: skip
 
 _SUFFIXES: dict[str, Kind] = {
     ".gtf": "genes", ".gff": "genes", ".gff3": "genes", ".bam": "alignments", ".bw": "bigWig", ".bigwig": "bigWig",
     ".bedgraph": "bedGraph", ".bdg": "bedGraph", ".bg": "bedGraph", ".narrowpeak": "peaks", ".broadpeak": "peaks",
     ".tagalign": "reads", ".sizes": "sizes", ".fai": "sizes", ".2bit": "2bit",
+    ".bedpe": "contacts", ".pickle": "contacts", ".pkl": "contacts",
     ".vcf": "variants", ".bcf": "variants",
     ".fa": "FASTA", ".fasta": "FASTA", ".fna": "FASTA", ".fas": "FASTA",
 }  # fmt: skip
@@ -55,6 +56,8 @@ def find_kind(path: Path) -> Kind:
         return "variants"
     rows = first_rows(path, 1)
     first = rows[0]
+    if _is_pair(first):
+        return "contacts"
     if len(first) == 9 and first[3].isdigit() and first[4].isdigit():
         return "genes"
     if len(first) >= 3 and first[1].isdigit() and first[2].isdigit():
@@ -67,3 +70,10 @@ def find_kind(path: Path) -> Kind:
     if "name" in names and {"cell", "assay", "treatment", "group"} & names:
         return "features"
     return "sizes" if len(first) == 2 and key(first[0]) in ("1", "2", "3") and first[1].isdigit() else "expression"
+
+
+def _is_pair(first: list[str]) -> bool:
+    """Whether a first row is two places, or the header of such rows."""
+    names = {name.strip('"#').lower() for name in re.split(r"[\t,; ]", "\t".join(first))}
+    places = [first[i].isdigit() for i in (1, 2, 4, 5)] if len(first) >= 7 else [False]
+    return all(places) or {"chrom1", "start1", "chrom2", "start2"} <= names

@@ -15,6 +15,7 @@ import pybigtools
 from regulome.errors import InputError
 from regulome.genome.bam import Alignments, chromosome_sizes
 from regulome.genome.chromosomes import ELSEWHERE, Names
+from regulome.genome.contacts import read_contacts
 from regulome.genome.expression import choose_sample, read_expression_text, sample_values
 from regulome.genome.file_kinds import Kind, find_kind
 from regulome.genome.genes import gene_file_kind, normalize_ids, read_genes
@@ -290,6 +291,14 @@ def _inspect_sizes(found: Inspected) -> None:
     found.records, found.chromosomes = len(found.sizes), dict.fromkeys(found.sizes, 1)
 
 
+def _inspect_contacts(found: Inspected) -> None:
+    contacts = read_contacts(found.path)
+    found.records = len(contacts)
+    ends = pl.concat([contacts.table.select(chrom=f"chrom{i}", end=f"end{i}") for i in (1, 2)])
+    for chrom, n, end in ends.group_by("chrom", maintain_order=True).agg(pl.len(), pl.max("end")).iter_rows():
+        found.chromosomes[chrom], found.reach[chrom] = n, end
+
+
 _INSPECTORS: dict[Kind, Callable[[Inspected], None]] = {
     "genes": _inspect_genes,
     "reads": _inspect_rows,
@@ -302,4 +311,5 @@ _INSPECTORS: dict[Kind, Callable[[Inspected], None]] = {
     "2bit": inspect_two_bit,
     "variants": inspect_variants,
     "features": inspect_features,
+    "contacts": _inspect_contacts,
 }

@@ -114,8 +114,8 @@ def _against_baselines(network: Material, baseline: Material) -> str:
         return (
             f"The best network, {network.label}, and the best baseline, {baseline.label}, cannot be told apart: "
             f"the network's bits per base less the baseline's are {_signed(found['difference'])} "
-            f"[{_signed(found['low'])}, {_signed(found['high'])}] on the same blocks. {both}. Counting words does as "
-            "well here."
+            f"[{_signed(found['low'])}, {_signed(found['high'])}] on the same blocks. {both}. Blocks that "
+            "differ much from the others widen that interval: look at them below, block by block."
         )
     if found["difference"] > 0:
         return (
