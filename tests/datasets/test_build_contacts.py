@@ -145,8 +145,8 @@ def test_samples_limits_and_no_contacts(world, tmp_path):
     (batch,) = RegionBatches(few, batch_size=4)
     assert batch.inputs.frequency.tolist() == pytest.approx([4.0, 1.7])
     assert few.manifest.sources[3]["n_sampled"] == 1000
-    short = prepare_contacts(**files(folder, max_region=1049, window=1000), out=tmp_path / "short")
-    assert short.manifest.inputs["contact"].shape == [0, 2]
+    with pytest.raises(InputError, match="at most 1,049 bases"):
+        prepare_contacts(**files(folder, max_region=1049, window=1000), out=tmp_path / "short")
     none = prepare_contacts(**files(folder, contacts=None), out=tmp_path / "none")
     (batch,) = RegionBatches(none, batch_size=4)
     assert len(batch.inputs.gene) == 0
