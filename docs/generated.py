@@ -84,7 +84,7 @@ def _sizes(sizes: Mapping[str, int]) -> str:
     if not sizes:
         return "any text"
     if "marks" in sizes:
-        return f"{sizes['marks']} marks × {sizes['bins']} bins"
+        return f"{sizes['marks']} marks" + (f" × {sizes['bins']} bins" if "bins" in sizes else "")
     return f"{sizes['length']:,} bp, {sizes['targets']} feature" + ("s" if sizes["targets"] > 1 else "")
 
 
