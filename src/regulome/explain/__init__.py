@@ -38,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy(
         "score_variants": "variant_effects",
         "stream_attention": "attention",
         "stream_gradients": "gradient",
+        "stream_region_attention": "region_attention",
         "untouched": "as_found",
     },
 )

@@ -27,7 +27,7 @@ class Work:
     Attributes:
         model: The run's members as one model.
         members: The members, each preprocessing + network.
-        batches: The inputs of the chosen examples, in order.
+        batches: The inputs of the chosen examples, in order: marks [batch, mark, bin], or genes with regions.
         high: Which of them are high, bool [n].
         labelled: Whether that is known.
         shape: (marks, bins) of one input.
@@ -42,7 +42,7 @@ class Work:
 
     model: nn.Module
     members: list[nn.Module]
-    batches: Iterable[Tensor]
+    batches: Iterable[Any]
     high: NDArray[np.bool_]
     labelled: bool
     shape: tuple[int, int]
@@ -79,7 +79,7 @@ def _attention(work: Work) -> None:
     def parts() -> Iterator[dict[str, NDArray[np.float32]]]:
         for maps in stream_attention(work.model, work.batches):
             found = {"alpha": maps.bins} if maps.marks is None else {"alpha": maps.bins, "beta": maps.marks}
-            yield _remember(work, found, maps.bins, maps.marks)
+            yield remember(work, found, maps.bins, maps.marks)
 
     work.stream(parts(), {"alpha": ["example", "mark", "position"], "beta": ["example", "mark"]})
 
@@ -95,7 +95,7 @@ def _gradient(work: Work, *, output: int = 0) -> None:
 
         for maps in stream_gradients(work.model, kept(), output=output):
             found = {"gradient": maps.gradient, "gradient_x_input": maps.gradient_x_input, "input": inputs.pop()}
-            yield _remember(work, found, np.abs(maps.gradient_x_input), None)
+            yield remember(work, found, np.abs(maps.gradient_x_input), None)
 
     axes = ["example", "mark", "bin"]
     work.stream(parts(), {"gradient": axes, "gradient_x_input": axes})
@@ -150,7 +150,7 @@ def _steps_before(member: nn.Module) -> list[str]:
     return [words.get(step, step) for step in steps if step != "none"]
 
 
-def _remember(
+def remember(
     work: Work, found: dict[str, NDArray[np.float32]], cells: NDArray[np.float32], marks: NDArray[np.float32] | None
 ) -> dict[str, NDArray[np.float32]]:
     """Note each example's strongest mark and bin while its maps are in memory; gives ``found`` back."""

@@ -117,10 +117,15 @@ class Profile:
             return list(self.places.names), self.places.begins, self.places.ends, self.places.distances
         edges = np.array(DISTANCES)
         left, right = np.append(np.nan, edges[:-1]), np.append(np.nan, edges[1:])
-        names = [f"{_kb(a)}–{_kb(b)} kb" if np.isfinite(b) else f"≥ {_kb(a)} kb" for a, b in pairwise(edges)]
+        names = distance_names()
         # The middle on a logarithmic axis; the first and the last class are open there.
         middle = np.sqrt(np.maximum(left, 5e3) * np.minimum(right, 2e6))
         return ["all", *names], left, np.where(np.isfinite(right), right, np.nan), middle
+
+
+def distance_names() -> list[str]:
+    """Return what the classes between the borders of :data:`DISTANCES` are called: "20–50 kb"."""
+    return [f"{_kb(a)}–{_kb(b)} kb" if np.isfinite(b) else f"≥ {_kb(a)} kb" for a, b in pairwise(DISTANCES)]
 
 
 def _kb(value: float) -> str:

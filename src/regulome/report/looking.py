@@ -11,6 +11,7 @@ from regulome.explain.explanation import Explanation
 from regulome.explain.recovery import Truth, score_recovery
 from regulome.report.figures.maps import Box, heat_figure, mark_figure, signal_figure
 from regulome.report.looking_dna import dna_section
+from regulome.report.looking_regions import region_blocks
 from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Section, Table, Words
 from regulome.report.text_learned import learned_section
@@ -37,7 +38,9 @@ def looking_sections(materials: Sequence[Material], truth: Truth | None) -> list
         if material.troubles:
             blocks.append(Words(material.troubles))
         if "attention" in material.explanations:
-            blocks += _attention(material, material.explanations["attention"], boxes)
+            attention = material.explanations["attention"]
+            regions = "contacts" in attention.manifest
+            blocks += region_blocks(material, attention) if regions else _attention(material, attention, boxes)
         if "class-map" in material.explanations:
             blocks.append(_class_map(material, material.explanations["class-map"]))
         if "gradient" in material.explanations:
@@ -53,7 +56,7 @@ def recovery_section(materials: Sequence[Material], truth: Truth | None) -> list
     rows = []
     for material in materials:
         for method in ("gradient", "attention"):
-            if method not in material.explanations:
+            if method not in material.explanations or "contacts" in material.explanations[method].manifest:
                 continue
             found = score_recovery(material.explanations[method], truth)
             rows.append(

@@ -180,6 +180,8 @@ def _explain(material: Material, dataset: Dataset, folder: Path, *, device: str,
     # A thousand steps through recurrent networks take minutes, and their attention is shown instead.
     if not attends and material.run.recipe.model.name not in _LINEAR:
         methods.append("class-map")
+    if material.run.info.resolutions:
+        methods = ["attention"]
     for method in methods:
         if method in material.explanations:
             continue

@@ -1,0 +1,105 @@
+"""The chapter on what a network on promoters and pCREs attends to."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from regulome.explain.explanation import Explanation
+from regulome.explain.perturbation_profile import distance_names
+from regulome.report.figures.region_attention import embedding_figure, regulation_figure
+from regulome.report.material import Material
+from regulome.report.page import Block, Picture, Table, Words
+from regulome.report.wording import amount
+
+_SHOWN = 10
+
+
+def region_blocks(material: Material, explanation: Explanation) -> list[Block]:
+    """Show the attention to the bins of promoters and to pCREs, and the contacts with the largest weights."""
+    widths: list[int] = explanation.manifest["resolutions"]
+    counts = explanation.manifest["groups"]
+    groups = [group for group in ("high", "low") if counts[group] and group in explanation.summary["group"]] or ["all"]
+    over = f"{amount(explanation.manifest['examples'], 'test gene')} ({counts['rule']})"
+    bins = {width: {group: explanation.mean(f"embedding_{width}", group)[0] for group in groups} for width in widths}
+    blocks: list[Block] = [
+        Picture(
+            "Attention to the bins of the promoter",
+            embedding_figure(bins, {width: _edges(explanation, width) for width in widths}),
+            "Lines of the mean attention to the bins of promoters by distance from the TSS, "
+            f"at {amount(len(widths), 'resolution')}; {_peaks(explanation, bins)}.",
+            "Where the embedding of each resolution reads to make the promoter's token: the weights of the bin at the "
+            "TSS over all bins, mean over heads. They sum to 1 over the bins; the dotted line is even attention. "
+            f"Promoters of “−” genes are turned, as the network sees them. Means over {over}.",
+            _data(explanation, "embedding", groups),
+            f"{material.label}-embedding",
+            "Even lines say that the network does not need to choose. Attention shows where it reads, not which way "
+            "that moves the answer: ask with regulome perturb.",
+        )
+    ]
+    if not explanation.manifest["contacts"]:
+        return [*blocks, Words(["None of the explained genes has a pCRE, so that there is no attention to pCREs."])]
+    near = {width: {group: explanation.mean(f"regulation_{width}", group)[0] for group in groups} for width in widths}
+    blocks.append(
+        Picture(
+            "Attention of promoters to their pCREs",
+            regulation_figure(near, distance_names()),
+            "Lines of the mean weight that a promoter gives to a pCRE by the distance between them, "
+            f"at {amount(len(widths), 'resolution')}.",
+            "How much each regulation transformer takes from a pCRE into the promoter's token, mean over heads and "
+            "layers. The weights of a gene's pCREs and of its promoter together sum to 1, so that a pCRE gets less "
+            "where there are more of them; and the interaction frequency is a part of the score by construction. "
+            f"{amount(explanation.manifest['contacts'], 'contact')} of {over}.",
+            _data(explanation, "regulation", groups),
+            f"{material.label}-regulation",
+            "A flat line says that distance does not matter beyond what frequencies tell. Members of an ensemble may "
+            "disagree on single contacts: cut pCREs off with regulome perturb before naming one.",
+        )
+    )
+    return [*blocks, _table(material, explanation, min(widths))]
+
+
+def _table(material: Material, explanation: Explanation, width: int) -> Table:
+    contacts = pl.read_csv(explanation.path / "contacts.tsv", separator="\t", schema_overrides={"chrom": pl.String})
+    first = contacts.sort(f"regulation_{width}", descending=True, maintain_order=True).head(_SHOWN)
+    name = "symbol" if "symbol" in first.columns else "id"
+    rows = [
+        [
+            str(row[name] or row["id"]),
+            f"{row['chrom']}:{row['start']:,}-{row['end']:,}",
+            f"{row['distance'] / 1000:+,.1f}".replace("-", "−"),
+            f"{row['frequency']:.2f}",
+            f"{row[f'regulation_{width}']:.3f}",
+        ]
+        for row in first.iter_rows(named=True)
+    ]
+    return Table(
+        "Contacts with the largest weights",
+        ["Gene", "pCRE", "Distance (kb, 5′ → 3′)", "Interaction frequency", f"Weight (bins of {width:,} bp)"],
+        rows,
+        "Genes with a single pCRE come first easily: it shares the weight with the promoter alone. The table to "
+        f"download holds the first {min(len(contacts), 1000):,} of {len(contacts):,}; regulome explain attention "
+        "leaves all.",
+        numbers=True,
+        data=contacts.sort(f"regulation_{width}", descending=True, maintain_order=True).head(1000),
+        name=f"{material.label}-contacts",
+    )
+
+
+def _edges(explanation: Explanation, width: int) -> NDArray[np.float64]:
+    rows = explanation.summary.filter(pl.col("quantity") == f"embedding_{width}")
+    group = rows.filter(pl.col("group") == rows["group"][0])
+    return np.append(group["from"].to_numpy(), group["to"][-1])
+
+
+def _peaks(explanation: Explanation, bins: dict[int, dict[str, NDArray[np.float64]]]) -> str:
+    finest = min(bins)
+    group, values = next(iter(bins[finest].items()))
+    edges, top = _edges(explanation, finest), int(np.argmax(values))
+    return f"in {group} genes highest at {(edges[top] + edges[top + 1]) / 2:+,.0f} bp in bins of {finest:,} bp"
+
+
+def _data(explanation: Explanation, what: str, groups: list[str]) -> pl.DataFrame:
+    kept = pl.col("quantity").str.starts_with(f"{what}_") & pl.col("group").is_in(groups)
+    return explanation.summary.filter(kept).with_columns(pl.col("value").round_sig_figs(5))
