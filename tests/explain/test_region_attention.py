@@ -98,6 +98,8 @@ def test_contacts_lie_where_the_dataset_has_them(found: Explanation, dataset: Da
         start, end = regions.regions.starts[region], regions.regions.ends[region]
         assert (one["chrom"], one["start"], one["end"]) == (dataset.regions["chrom"][row], start, end)
         assert one["frequency"] == pytest.approx(regions.frequency[contact])
+        others = np.exp(regions.frequency[regions.first[row] : regions.first[row + 1]])
+        assert one["frequency_alone"] == pytest.approx(others[one["rank"] - 1] / (1 + others.sum()), rel=1e-5)
         away = (start + end) / 2 - dataset.regions["start"][row] - WINDOW / 2
         assert one["distance"] == (-away if minus[row] else away)
         bins = -(-(end - start) // finest)

@@ -110,6 +110,8 @@ class _Contacts:
         seen = near[f"pairwise_{finest}"]
         bins, slots = places.counts(finest)[region], -(-self._view.span // finest)
         top = places.starts[region] + (seen.argmax(1) + (bins - slots) // 2) * finest
+        frequency = self._regions.frequency[contact]
+        near = near | {"frequency_alone": _alone(frequency, gene)}
         groups = []
         if self._work.labelled:
             groups = [pl.Series("group", np.where(self._work.high[part][gene], "high", "low"), dtype=pl.String)]
@@ -120,7 +122,7 @@ class _Contacts:
             pl.Series("start", places.starts[region]),
             pl.Series("end", places.ends[region]),
             pl.Series("distance", spots.distance[:, 1:][gene, place]),
-            pl.Series("frequency", self._regions.frequency[contact]),
+            pl.Series("frequency", frequency),
             *(pl.Series(name, values) for name, values in near.items() if values.ndim == 1),
             pl.Series("top_start", top),
             pl.Series("top_end", np.minimum(top + finest, places.ends[region])),
@@ -141,7 +143,7 @@ class _Contacts:
         high = np.repeat(self._work.high, self.counts)
         ends = np.where(np.isfinite(edges[1:]), edges[1:], np.nan)
         means: dict[str, dict[str, Array]] = {}
-        for name in (name for name, array in self._maps.items() if array.ndim == 1):
+        for name in (*(name for name, array in self._maps.items() if array.ndim == 1), "frequency_alone"):
             weights, means[name] = self.table[name].to_numpy(), {}
             for group in GROUPS if self._work.labelled else ("all",):
                 kept = np.full(len(high), True) if group == "all" else high if group == "high" else ~high
@@ -149,3 +151,14 @@ class _Contacts:
                 with np.errstate(invalid="ignore"):
                     means[name][group] = (sums / np.bincount(far[kept], minlength=len(ends)))[None]
         return summarize(means, self._view.marks, edges[:-1], ends).with_columns(pl.col("to", "value").fill_nan(None))
+
+
+def _alone(frequency: NDArray[np.float32], gene: Array) -> NDArray[np.float32]:
+    """Return the weights of contacts if all scores were equal but for the frequency, that of a promoter being 0."""
+    top = np.zeros(int(gene.max(initial=-1)) + 1)
+    np.maximum.at(top, gene, frequency)
+    raised = np.exp(frequency - top[gene])
+    share: NDArray[np.float32] = (raised / (np.exp(-top) + np.bincount(gene, raised, len(top)))[gene]).astype(
+        np.float32
+    )
+    return share

@@ -40,20 +40,26 @@ def region_blocks(material: Material, explanation: Explanation) -> list[Block]:
     ]
     if not explanation.manifest["contacts"]:
         return [*blocks, Words(["None of the explained genes has a pCRE, so that there is no attention to pCREs."])]
-    near = {width: {group: explanation.mean(f"regulation_{width}", group)[0] for group in groups} for width in widths}
+    quantities = {f"bins of {width:,} bp": f"regulation_{width}" for width in widths}
+    quantities["frequency alone"] = "frequency_alone"
+    near = {
+        name: {group: explanation.mean(quantity, group)[0] for group in groups} for name, quantity in quantities.items()
+    }
     blocks.append(
         Picture(
             "Attention of promoters to their pCREs",
             regulation_figure(near, distance_names()),
-            "Lines of the mean weight that a promoter gives to a pCRE by the distance between them, "
+            "Dots of the mean weight that a promoter gives to a pCRE by the distance between them, "
             f"at {amount(len(widths), 'resolution')}.",
             "How much each regulation transformer takes from a pCRE into the promoter's token, mean over heads and "
             "layers. The weights of a gene's pCREs and of its promoter together sum to 1, so that a pCRE gets less "
-            "where there are more of them; and the interaction frequency is a part of the score by construction. "
+            "where there are more of them. The interaction frequency is a part of the score by construction: crosses "
+            "show what it alone would give, all else being equal. "
             f"{amount(explanation.manifest['contacts'], 'contact')} of {over}.",
-            _data(explanation, "regulation", groups),
+            _data(explanation, "regulation|frequency_alone", groups),
             f"{material.label}-regulation",
-            "A flat line says that distance does not matter beyond what frequencies tell. Members of an ensemble may "
+            "Dots on the crosses say that the weights repeat the frequencies: they do not tell which pCRE matters. "
+            "Members of an ensemble may "
             "disagree on single contacts: cut pCREs off with regulome perturb before naming one.",
         )
     )
@@ -101,5 +107,5 @@ def _peaks(explanation: Explanation, bins: dict[int, dict[str, NDArray[np.float6
 
 
 def _data(explanation: Explanation, what: str, groups: list[str]) -> pl.DataFrame:
-    kept = pl.col("quantity").str.starts_with(f"{what}_") & pl.col("group").is_in(groups)
+    kept = pl.col("quantity").str.contains(f"^({what})") & pl.col("group").is_in(groups)
     return explanation.summary.filter(kept).with_columns(pl.col("value").round_sig_figs(5))

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from regulome.report.figures.style import DASHES, HIGH, LOW, RUNS, grid, panels, styled
+from regulome.report.figures.style import HIGH, LOW, RUNS, grid, panels, styled
 
 Floats = NDArray[np.float64]
 
@@ -38,24 +38,27 @@ def embedding_figure(means: Mapping[int, Mapping[str, Floats]], edges: Mapping[i
 
 
 @styled
-def regulation_figure(means: Mapping[int, Mapping[str, Floats]], classes: Sequence[str]) -> Figure:
-    """Draw the mean weight that promoters give to pCREs by distance, a line for each resolution.
+def regulation_figure(means: Mapping[str, Mapping[str, Floats]], classes: Sequence[str]) -> Figure:
+    """Draw the mean weight that promoters give to pCREs by distance, dots of one look for each quantity.
 
     Args:
-        means: Resolution → group → weight in each class of distance, [classes]; NaN where there are no contacts.
-        classes: Names of the classes.
+        means: Name of a quantity → group → weight in each class of distance, [classes]; NaN where there are no
+            contacts. The last quantity is what the others are compared with.
+        classes: Names of the classes; those without contacts are left out.
     """
     groups = list(next(iter(means.values())))
-    figure, (line,) = panels(1, len(groups), (1.6 + 4.2 * len(groups), 3.4), sharey=True)
-    at = np.arange(len(classes))
+    figure, (line,) = panels(1, len(groups), (1.8 + 3.9 * len(groups), 3.4), sharey=True)
+    seen = np.any([np.isfinite(values) for by_group in means.values() for values in by_group.values()], axis=0).tolist()
+    at = np.arange(sum(seen))
     for group, here in zip(groups, line, strict=True):
-        for number, (width, values) in enumerate(means.items()):
-            color, dash = RUNS[number % len(RUNS)], DASHES[number % len(DASHES)]
-            label = f"bins of {width:,} bp"
-            here.plot(at, values[group], color=color, linestyle=dash, marker="o", markersize=4, label=label)
-        here.set_xticks(at, classes, rotation=30, ha="right")
-        here.set(title=f"{group.capitalize()} genes", xlabel="distance of the pCRE", ylim=(0, None))
+        for number, (name, values) in enumerate(means.items()):
+            last = number == len(means) - 1
+            color, mark = ("#52606d", "x") if last else (RUNS[number % len(RUNS)], "osD^v"[number % 5])
+            x = at + 0.14 * (number - (len(means) - 1) / 2)
+            here.plot(x, values[group][seen], mark, color=color, markersize=5, label=name)
+        here.set_xticks(at, [name for name, some in zip(classes, seen, strict=True) if some], rotation=30, ha="right")
+        here.set(title=f"{group.capitalize()} genes", xlabel="distance of the pCRE", xlim=(-0.5, len(at) - 0.5))
         grid(here, "y")
-    line[0].set_ylabel("mean weight of a pCRE")
+    line[0].set(ylabel="mean weight of a pCRE", ylim=(0, None))
     figure.legend(*line[0].get_legend_handles_labels(), loc="outside right center")
     return figure
