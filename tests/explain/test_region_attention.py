@@ -139,7 +139,7 @@ def test_genes_without_pcres_and_the_report(run: Run, found: Explanation, datase
     for words in (
         "Attention to the bins of the promoter",
         "Attention of promoters to their pCREs",
-        "Contacts with the largest weights",
+        "Contacts with more weight than their frequency gives",
         "None of the explained genes has a pCRE",
     ):
         assert words in page.text

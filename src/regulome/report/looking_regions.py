@@ -13,11 +13,12 @@ from regulome.report.material import Material
 from regulome.report.page import Block, Picture, Table, Words
 from regulome.report.wording import amount
 
-_SHOWN = 10
+#: Contacts on the page, and in the table to download.
+_SHOWN, _KEPT = 10, 1000
 
 
 def region_blocks(material: Material, explanation: Explanation) -> list[Block]:
-    """Show the attention to the bins of promoters and to pCREs, and the contacts with the largest weights."""
+    """Show the attention to the bins of promoters and to pCREs, and the contacts that stand out."""
     widths: list[int] = explanation.manifest["resolutions"]
     counts = explanation.manifest["groups"]
     groups = [group for group in ("high", "low") if counts[group] and group in explanation.summary["group"]] or ["all"]
@@ -68,27 +69,34 @@ def region_blocks(material: Material, explanation: Explanation) -> list[Block]:
 
 def _table(material: Material, explanation: Explanation, width: int) -> Table:
     contacts = pl.read_csv(explanation.path / "contacts.tsv", separator="\t", schema_overrides={"chrom": pl.String})
-    first = contacts.sort(f"regulation_{width}", descending=True, maintain_order=True).head(_SHOWN)
-    name = "symbol" if "symbol" in first.columns else "id"
+    weight = f"regulation_{width}"
+    # Far below the gene's strongest contact both may be 0.
+    contacts = contacts.with_columns(ratio=pl.col(weight) / pl.col("frequency_alone")).filter(
+        pl.col("ratio").is_finite()
+    )
+    contacts = contacts.sort("ratio", descending=True, maintain_order=True)
+    name = "symbol" if "symbol" in contacts.columns else "id"
     rows = [
         [
             str(row[name] or row["id"]),
             f"{row['chrom']}:{row['start']:,}-{row['end']:,}",
             f"{row['distance'] / 1000:+,.1f}".replace("-", "−"),
             f"{row['frequency']:.2f}",
-            f"{row[f'regulation_{width}']:.3f}",
+            f"{row[weight]:.2g}",
+            f"{row['ratio']:.2f}",
         ]
-        for row in first.iter_rows(named=True)
+        for row in contacts.head(_SHOWN).iter_rows(named=True)
     ]
     return Table(
-        "Contacts with the largest weights",
-        ["Gene", "pCRE", "Distance (kb, 5′ → 3′)", "Interaction frequency", f"Weight (bins of {width:,} bp)"],
+        "Contacts with more weight than their frequency gives",
+        ["Gene", "pCRE", "Distance (kb)", "Interaction frequency", f"Weight (bins of {width:,} bp)", "Ratio"],
         rows,
-        "Genes with a single pCRE come first easily: it shares the weight with the promoter alone. The table to "
-        f"download holds the first {min(len(contacts), 1000):,} of {len(contacts):,}; regulome explain attention "
-        "leaves all.",
+        "Ratio: the weight divided by what the interaction frequency alone would give; above 1 the network prefers the "
+        "pCRE for what it carries. Negative distances are upstream. The table to download holds the first "
+        f"{min(len(contacts), _KEPT):,} of {amount(len(contacts), 'contact')}; regulome explain attention leaves all.",
+        "Ratios near 1 everywhere: the network has not learned to tell pCREs apart.",
         numbers=True,
-        data=contacts.sort(f"regulation_{width}", descending=True, maintain_order=True).head(1000),
+        data=contacts.head(_KEPT),
         name=f"{material.label}-contacts",
     )
 
