@@ -11,8 +11,9 @@ CONSTRAINTS := requirements/constraints.txt
 demo: $(VENV)/.core
 	$(BIN)/regulome demo --out $(DEMO) --overwrite
 
+# Two processes with a thread each: more threads would only wait for each other's cores.
 test: $(VENV)/.dev lint docs
-	$(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks docs
