@@ -46,6 +46,28 @@ def read_record(file: Path, *, format: str, schema: int, what: str, again: str) 
     return content
 
 
+def read_folder_record(
+    folder: Path, name: str, *, format: str, schema: int, what: str, make: str, again: str
+) -> dict[str, Any]:
+    """Read the record ``name`` of a folder; the arguments besides are those of :func:`read_record`.
+
+    Args:
+        folder: The folder.
+        name: Name of the record in it.
+        format: See :func:`read_record`.
+        schema: See :func:`read_record`.
+        what: See :func:`read_record`.
+        make: How to make such a folder, for messages: ``"make one with `regulome train`"``.
+        again: See :func:`read_record`.
+
+    Raises:
+        InputError: There is none, it is no JSON, or of another format or version.
+    """
+    if not (folder / name).is_file():
+        raise InputError(f"is not a {what}: it has no {name}", file=folder, cure=make)
+    return read_record(folder / name, format=format, schema=schema, what=what, again=again)
+
+
 def validated(model: type[Model], content: dict[str, Any], file: Path, *, again: str) -> Model:
     """Turn a record into its model.
 

@@ -17,6 +17,12 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", name)])
 
 
+def halved(held_out: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Divide the chromosomes of a fold: the first half (chr2 before chr10) validates, the second half tests."""
+    names = in_order(held_out)
+    return names[: len(names) // 2], names[len(names) // 2 :]
+
+
 def balanced_folds(counts: Mapping[str, int], folds: int) -> list[list[str]]:
     """Put chromosomes into folds of about equal size: the largest first, each into the smallest fold so far."""
     members: list[list[str]] = [[] for _ in range(folds)]
@@ -64,8 +70,8 @@ def fold_chromosomes(name: str, counts: Mapping[str, int], *, file: str | PathLi
     if valid == "half":
         if len(tests) < 2:
             raise InputError(f"fold {fold} is {tests[0]} alone", file=file, cure="take fewer folds")
-        half = len(tests) // 2
-        return set(tests[half:]), set(tests[:half])
+        valid_half, test_half = halved(tests)
+        return set(test_half), set(valid_half)
     return set(tests), _share({name: n for name, n in counts.items() if name not in tests}, float(valid))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from regulome.datasets.manifest import MANIFEST, Manifest
+from regulome.datasets.sequence_layout import CURE, check_layout
 from regulome.errors import InputError
 
 #: Axes and number type of each input.
@@ -16,8 +17,6 @@ LAYOUT = {"letters": (["byte"], "uint8"), "block": (["example", "edge"], "int64"
 
 #: Which strands of a text are learned from: what the entry of ``"block"`` says as ``"strands"``.
 STRANDS = ("forward", "both")
-
-_CURE = "prepare the dataset again, or copy it again with all its files"
 
 
 def strands_of(manifest: Manifest) -> str:
@@ -32,20 +31,14 @@ def check_text(folder: Path, manifest: Manifest, inputs: Mapping[str, np.ndarray
         InputError: An input is missing, of another kind, or names letters that are not there.
     """
     file = folder / MANIFEST
-    for name, (axes, dtype) in LAYOUT.items():
-        entry = manifest.inputs.get(name)
-        if entry is None:
-            raise InputError(f"a text without the input {name!r}", file=file, cure=_CURE)
-        if entry.axes != axes or entry.dtype != dtype:
-            problem = f"the input {name!r} has axes {entry.axes} of {entry.dtype}, expected {axes} of {dtype}"
-            raise InputError(problem, file=file, cure=_CURE)
+    check_layout(manifest, LAYOUT, file, "a text")
     letters, block = manifest.inputs["letters"], manifest.inputs["block"]
     if letters.bases is None or block.length is None or strands_of(manifest) not in STRANDS:
         missing = "'bases' of 'letters'" if letters.bases is None else "'length' or 'strands' of 'block'"
-        raise InputError(f"does not say {missing}", file=file, cure=_CURE)
+        raise InputError(f"does not say {missing}", file=file, cure=CURE)
     if letters.shape != [-(-letters.bases // 4)]:
         problem = f"{letters.shape[0]:,} bytes of letters, expected {-(-letters.bases // 4):,} for {letters.bases:,}"
-        raise InputError(problem, file=file, cure=_CURE)
+        raise InputError(problem, file=file, cure=CURE)
     edges = np.asarray(inputs["block"])
     if (
         block.shape[1] != 2
@@ -55,4 +48,4 @@ def check_text(folder: Path, manifest: Manifest, inputs: Mapping[str, np.ndarray
         or (edges[:, 0] >= edges[:, 1]).any()
     ):
         problem = f"blocks that do not follow each other through the {letters.bases:,} letters"
-        raise InputError(problem, file=folder / block.file, cure=_CURE)
+        raise InputError(problem, file=folder / block.file, cure=CURE)

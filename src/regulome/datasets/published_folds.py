@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from regulome.datasets.chromosome_folds import in_order
+from regulome.datasets.chromosome_folds import halved, in_order
 from regulome.datasets.dataset import Dataset
 from regulome.datasets.split_file import Assignment
 from regulome.errors import InputError
@@ -50,7 +50,7 @@ def published_fold(dataset: Dataset, name: str) -> Assignment:
             file=dataset.path,
             cure="take folds by chromosome, fold:1/3",
         )
-    watched = dataset.regions["chrom"].is_in(chromosomes[: len(chromosomes) // 2])
+    watched = dataset.regions["chrom"].is_in(halved(chromosomes)[0])
     parts = np.full(len(dataset), "train", dtype="<U5")
     parts[dataset.regions[COLUMN].is_null().to_numpy()] = ""
     parts[(held & watched).to_numpy()] = "valid"

@@ -205,7 +205,21 @@ def share_out(work: Callable[[int], None], tasks: int, steps: int) -> None:
         tasks: Number of tasks.
         steps: Steps × examples of the whole: few are not worth more than one thread.
     """
-    threads = (_lanes or torch.get_num_threads()) if steps >= _WORTH_SHARING else 1
+    _on_threads(work, tasks, (_lanes or torch.get_num_threads()) if steps >= _WORTH_SHARING else 1)
+
+
+def side_by_side(work: Callable[[int], None], tasks: int) -> None:
+    """Call ``work`` with each task's number, on all threads; each task has one for all that it does, torch included."""
+    global _lanes
+    with all_threads():
+        before, _lanes = _lanes or 1, 1
+        try:
+            _on_threads(work, tasks, before)
+        finally:
+            _lanes = before
+
+
+def _on_threads(work: Callable[[int], None], tasks: int, threads: int) -> None:
     numbers = itertools.count()
 
     def lane() -> None:
@@ -219,27 +233,6 @@ def share_out(work: Callable[[int], None], tasks: int, steps: int) -> None:
     finally:
         for future in waiting:
             future.result()
-
-
-def side_by_side(work: Callable[[int], None], tasks: int) -> None:
-    """Call ``work`` with each task's number, on all threads; each task has one for all that it does, torch included."""
-    global _lanes
-    with all_threads():
-        before, _lanes = _lanes or 1, 1
-        numbers = itertools.count()
-
-        def lane() -> None:
-            while (task := next(numbers)) < tasks:
-                work(task)
-
-        others = min(before, tasks) - 1
-        waiting = [_threads(os.getpid(), others).submit(lane) for _ in range(others)]
-        try:
-            lane()
-        finally:
-            for future in waiting:
-                future.result()
-            _lanes = before
 
 
 @functools.cache

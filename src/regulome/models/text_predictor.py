@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from regulome.models.preprocess import Predictor
-
-#: What a network knows of the letters before; the batch is dimension 0 of every tensor.
-State = tuple[Tensor, ...]
+from regulome.models.text_recurrence import State
 
 
 class TextPredictor(Predictor):

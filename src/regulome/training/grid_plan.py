@@ -152,10 +152,6 @@ def _plan(content: GridFile, folder: Path) -> GridPlan:
     return GridPlan(cells, marks, folds, models, jobs, request, content.cluster)
 
 
-def _digest(parts: Assignment) -> str:
-    return hashlib.sha256(parts.tobytes()).hexdigest()
-
-
 def _opened(cell: str, path: Path) -> Dataset:
     if not path.exists():
         cure = "make it with `regulome prepare expression … --out`, or mend the path under cells"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regulome import storage
 from regulome.errors import InputError
-from regulome.records import flat, read_record, validated
+from regulome.records import flat, read_folder_record, validated
 from regulome.training import runs
 from regulome.training.metrics import METRICS
 from regulome.training.partial import write_text
@@ -196,12 +196,7 @@ def open_grid(path: str | os.PathLike[str] | Grid) -> Grid:
     """
     if isinstance(path, Grid):
         return path
-    folder = Path(path).absolute()
-    if not folder.exists():
-        partial = runs.partial_folder(folder)
-        if partial.exists():
-            raise InputError("is not finished", file=partial, cure="finish it with `regulome grid … --resume`")
-        raise InputError("no such grid", file=path, cure="check the path")
+    folder = runs.finished_folder(path, what="grid", verb="grid")
     return Grid(folder, read_info(folder))
 
 
@@ -211,11 +206,9 @@ def read_info(folder: Path) -> GridInfo:
     Raises:
         InputError: It is missing, damaged, or of another format or schema version.
     """
-    file = folder / INFO
-    if not file.is_file():
-        raise InputError(f"is not a grid: it has no {INFO}", file=folder, cure="make one with `regulome grid`")
-    content = read_record(file, format=FORMAT, schema=SCHEMA, what="grid", again="train the grid again")
-    return validated(GridInfo, content, file, again="train the grid again")
+    make, again = "make one with `regulome grid`", "train the grid again"
+    content = read_folder_record(folder, INFO, format=FORMAT, schema=SCHEMA, what="grid", make=make, again=again)
+    return validated(GridInfo, content, folder / INFO, again=again)
 
 
 def check_grows(folder: Path, before: GridInfo, request: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from regulome import storage
 from regulome.cluster import check_cluster, hand_out
-from regulome.errors import InputError, RegulomeError
+from regulome.errors import InputError
 from regulome.training import runs
 from regulome.training.device import choose_device
 from regulome.training.grid_jobs import JobRequest, do_job
@@ -38,6 +38,7 @@ from regulome.training.grid_record import (
     read_info,
 )
 from regulome.training.grid_statistics import paired_differences, summarize
+from regulome.training.partial import cut_off_tidily
 from regulome.workers import cores
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def grid(
     storage.check_target(out, overwrite=overwrite)
     with _alone(out):
         folder = _begin(out, info, resume=resume, overwrite=overwrite)
-        with _cut_off_tidily(folder, info):
+        with cut_off_tidily(folder, lambda: _begun(folder, info)):
             _train(planned, info, folder, jobs, cluster, device)
             _finish(info, folder)
         storage.replace(folder, out)
@@ -258,18 +259,9 @@ def _alone(out: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-@contextmanager
-def _cut_off_tidily(folder: Path, info: GridInfo) -> Iterator[None]:
-    """Say how an interrupted grid goes on; after an error of the user, remove a folder in which nothing was done."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        logger.info("%s keeps what is done: the same command with --resume finishes it", folder)
-        raise
-    except RegulomeError:
-        if all(training.state == "waiting" for training in info.trainings) and not (folder / RUNS).exists():
-            shutil.rmtree(folder)
-        raise
+def _begun(folder: Path, info: GridInfo) -> bool:
+    """Say whether a grid's unfinished folder has anything to resume from."""
+    return any(training.state != "waiting" for training in info.trainings) or (folder / RUNS).exists()
 
 
 def _headline(plan: GridPlan, waiting: int, jobs: int | None, cluster: str | None) -> str:

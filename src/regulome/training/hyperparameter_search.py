@@ -7,20 +7,19 @@ import importlib.metadata
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from regulome import storage
 from regulome.datasets.dataset import Dataset
-from regulome.errors import InputError, RegulomeError
+from regulome.errors import InputError
 from regulome.recipes.load import nearest, to_toml, with_settings
 from regulome.recipes.schema import Recipe
 from regulome.recipes.search_space import Space, load_space
 from regulome.training import runs, state
-from regulome.training.partial import write_text
+from regulome.training.partial import cut_off_tidily, write_text
 from regulome.training.plan import Plan, count_parameters, headline, make_plan
 from regulome.training.proposals import SAMPLERS
 from regulome.training.search_record import INFO, RECIPE, Search, SearchInfo, Trial, check_same, open_search, read_info
@@ -115,7 +114,7 @@ def search(
     work = Work(plan, chosen, sampler, parts, folder, max(count, len(info.trials)), info)
     logger.info(headline(plan))
     logger.info(_say(work))
-    with state.own_randomness(), _cut_off_tidily(work):
+    with state.own_randomness(), cut_off_tidily(work.folder, lambda: _begun(work)):
         best = run_trials(work)
         info.best = best.number
         kept = train_candidates(work, _best_recipe(work, best), candidates)
@@ -223,18 +222,9 @@ def _begin(out: Path, info: SearchInfo, *, resume: bool, overwrite: bool) -> tup
     return folder, info
 
 
-@contextmanager
-def _cut_off_tidily(work: Work) -> Iterator[None]:
-    """Say how an interrupted search goes on; after an error of the user, remove a folder without a scored trial."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        logger.info("%s keeps what is done: the same command with --resume finishes it", work.folder)
-        raise
-    except RegulomeError:
-        if work.info.leader() is None and (work.folder / INFO).exists():
-            shutil.rmtree(work.folder)
-        raise
+def _begun(work: Work) -> bool:
+    """Say whether a search's unfinished folder has a scored trial, or is not yet a search's."""
+    return work.info.leader() is not None or not (work.folder / INFO).exists()
 
 
 def _best_recipe(work: Work, best: Trial) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,17 +86,27 @@ def _difference(before: Recipe, now: Recipe) -> str:
 
 
 @contextmanager
-def cut_off_tidily(folder: Path) -> Iterator[None]:
-    """Say how an interrupted run goes on; after an error of the user, remove a folder with nothing to resume from."""
+def cut_off_tidily(folder: Path, begun: Callable[[], bool]) -> Iterator[None]:
+    """Say how interrupted work goes on; after an error of the user, remove a folder with nothing to resume from.
+
+    Args:
+        folder: The folder of unfinished work.
+        begun: Says whether there is something to resume from.
+    """
     try:
         yield
     except KeyboardInterrupt:
         logger.info("%s keeps what is done: the same command with --resume finishes it", folder)
         raise
     except RegulomeError:
-        if not (folder / CHECKPOINT).exists() and not (folder / runs.HISTORY).exists():
+        if not begun():
             shutil.rmtree(folder)
         raise
+
+
+def fitting_begun(folder: Path) -> bool:
+    """Say whether a run's unfinished folder has something to resume from."""
+    return (folder / CHECKPOINT).exists() or (folder / runs.HISTORY).exists()
 
 
 def keep_member(

@@ -27,7 +27,7 @@ from regulome.errors import InputError
 from regulome.models.preprocess import Predictor
 from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
-from regulome.records import read_record, validated
+from regulome.records import read_folder_record, validated
 from regulome.training.build import new_predictor
 from regulome.training.line import Task
 from regulome.training.lines import line_named
@@ -225,16 +225,31 @@ def open_run(path: str | os.PathLike[str] | Run) -> Run:
     """
     if isinstance(path, Run):
         return path
-    folder = Path(path).absolute()
-    if not folder.exists():
-        partial = partial_folder(folder)
-        if partial.exists():
-            raise InputError("is not finished", file=partial, cure="finish it with `regulome train … --resume`")
-        raise InputError("no such run", file=path, cure="check the path")
+    folder = finished_folder(path, what="run", verb="train")
     info = read_info(folder)
     if info.status != "complete":
         raise InputError("is not finished", file=path, cure="finish it with `regulome train … --resume`")
     return Run(folder, info, load_recipe(_present(folder / RECIPE)))
+
+
+def finished_folder(path: str | os.PathLike[str], *, what: str, verb: str) -> Path:
+    """Return the absolute path of a folder that a verb leaves when its work is done.
+
+    Args:
+        path: The folder.
+        what: What it is, for messages: ``"run"``.
+        verb: The verb that finishes it: ``"train"``.
+
+    Raises:
+        InputError: There is none, or only the unfinished one.
+    """
+    folder = Path(path).absolute()
+    if not folder.exists():
+        partial = partial_folder(folder)
+        if partial.exists():
+            raise InputError("is not finished", file=partial, cure=f"finish it with `regulome {verb} … --resume`")
+        raise InputError(f"no such {what}", file=path, cure="check the path")
+    return folder
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -243,11 +258,9 @@ def read_info(folder: Path) -> RunInfo:
     Raises:
         InputError: It is missing, damaged, or of another format or schema version.
     """
-    file = folder / INFO
-    if not file.is_file():
-        raise InputError(f"is not a run: it has no {INFO}", file=folder, cure="make one with `regulome train`")
-    content = read_record(file, format=FORMAT, schema=SCHEMA, what="run", again="train again")
-    return validated(RunInfo, content, file, again="train again")
+    make, again = "make one with `regulome train`", "train again"
+    content = read_folder_record(folder, INFO, format=FORMAT, schema=SCHEMA, what="run", make=make, again=again)
+    return validated(RunInfo, content, folder / INFO, again=again)
 
 
 def partial_folder(out: Path) -> Path:

@@ -22,7 +22,7 @@ from regulome import storage
 from regulome.errors import InputError
 from regulome.recipes.load import load_recipe
 from regulome.recipes.schema import Recipe
-from regulome.records import flat, read_record, validated
+from regulome.records import flat, read_folder_record, validated
 from regulome.training import runs
 from regulome.training.partial import write_text
 
@@ -228,12 +228,7 @@ def open_search(path: str | os.PathLike[str]) -> Search:
     Raises:
         InputError: It is none, or of another schema version.
     """
-    folder = Path(path).absolute()
-    if not folder.exists():
-        partial = runs.partial_folder(folder)
-        if partial.exists():
-            raise InputError("is not finished", file=partial, cure="finish it with `regulome search … --resume`")
-        raise InputError("no such search", file=path, cure="check the path")
+    folder = runs.finished_folder(path, what="search", verb="search")
     return Search(folder, read_info(folder))
 
 
@@ -243,11 +238,9 @@ def read_info(folder: Path) -> SearchInfo:
     Raises:
         InputError: It is missing, damaged, or of another format or schema version.
     """
-    file = folder / INFO
-    if not file.is_file():
-        raise InputError(f"is not a search: it has no {INFO}", file=folder, cure="make one with `regulome search`")
-    content = read_record(file, format=FORMAT, schema=SCHEMA, what="search", again="search again")
-    return validated(SearchInfo, content, file, again="search again")
+    make, again = "make one with `regulome search`", "search again"
+    content = read_folder_record(folder, INFO, format=FORMAT, schema=SCHEMA, what="search", make=make, again=again)
+    return validated(SearchInfo, content, folder / INFO, again=again)
 
 
 def check_same(folder: Path, before: SearchInfo, request: Mapping[str, Any]) -> None:

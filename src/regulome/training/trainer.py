@@ -88,7 +88,7 @@ def train(
     storage.check_target(out, overwrite=overwrite)
     folder = partial.begin(out, plan, resume=resume, overwrite=overwrite)
     logger.info(headline(plan))
-    with state.own_randomness(), partial.cut_off_tidily(folder):
+    with state.own_randomness(), partial.cut_off_tidily(folder, lambda: partial.fitting_begun(folder)):
         for member in range(ensemble):
             fit_member(plan, folder, member)
         finish(plan, folder)
